@@ -1,0 +1,3 @@
+"""What every part of medical-llm shares: cards, prompts, terminology, engines, history, errors, paths."""
+
+__version__ = "0.1.0"
