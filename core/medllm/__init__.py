@@ -1,3 +1,3 @@
-"""What every part of medical-llm shares: cards, prompts, terminology, engines, history, errors, paths."""
+"""What every part of medical-llm shares: cards, prompts, terminology, engines, history."""
 
 __version__ = "0.1.0"

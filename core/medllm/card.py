@@ -66,9 +66,7 @@ _FORMAT = re.compile(
         )
     )
 )
-_ANY_HEADING = re.compile(
-    "(?m)^(?:" + "|".join(map(re.escape, (*HEADINGS, READ_AS_LAST))) + ")"
-)
+_ANY_HEADING = re.compile("(?m)^(?:" + "|".join(map(re.escape, (*HEADINGS, READ_AS_LAST))) + ")")
 _BLANK_LINES = re.compile(r"\n[ \n]*\n")
 
 
@@ -115,11 +113,25 @@ def render(card: Card) -> str:
     return text
 
 
+def _reason(text: str) -> str:
+    """Why `text` is not a card."""
+    if not text.startswith(HEADINGS[0]):
+        return f"The text does not begin with {HEADINGS[0]}"
+    found = [HEADINGS[3] if m[0] == READ_AS_LAST else m[0] for m in _ANY_HEADING.finditer(text)]
+    for heading in HEADINGS:
+        if heading not in found:
+            return f"The part {heading} is missing."
+    if found != list(HEADINGS):
+        return "The parts are not in order, or one stands twice."
+    empty = [title for title, part in parse_partial(text).items() if not part]
+    if empty:
+        return f"The part {empty[0]} is empty."
+    return "A part holds a control character or a line that opens with **."
+
+
 def tidy_part(text: str) -> str:
     """`text` made fit to be a part: no controls, no blank lines, no bold line openings."""
-    visible = "".join(
-        c if c == "\n" or unicodedata.category(c) != "Cc" else " " for c in text
-    )
+    visible = "".join(c if c == "\n" or unicodedata.category(c) != "Cc" else " " for c in text)
     lines = [re.sub(r"^(?: *\*\*)+", "", line).strip(" ") for line in visible.split("\n")]
     return "\n".join(line for line in lines if line)
 

@@ -23,7 +23,7 @@ def atomic(target: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise StorageError(
             f"{target} can't be written: {error.strerror or error}.",

@@ -53,7 +53,9 @@ USER, ASSISTANT = "<|user|>", "<|assistant|>"
 MINI_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{% if message['role'] == 'user' %}" + USER + "{{ message['content'] }}"
-    "{% elif message['role'] == 'assistant' %}" + ASSISTANT + "{{ message['content'] }}{{ eos_token }}"
+    "{% elif message['role'] == 'assistant' %}"
+    + ASSISTANT
+    + "{{ message['content'] }}{{ eos_token }}"
     "{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}" + ASSISTANT + "{% endif %}"
 )
@@ -68,4 +70,4 @@ def ask(name: str) -> str:
 def messages(question: str, system: str | None = SYSTEM) -> tuple[Message, ...]:
     """A chat of one question, with the system prompt before it where there is one."""
     user: Message = {"role": "user", "content": question}
-    return (({"role": "system", "content": system}, user) if system else (user,))
+    return ({"role": "system", "content": system}, user) if system else (user,)

@@ -69,9 +69,7 @@ class ReferenceCard(BaseModel):
     @property
     def card(self) -> Card:
         """The four parts."""
-        return Card(
-            self.definition, self.explanation, self.clinical_relevance, self.safety_note
-        )
+        return Card(self.definition, self.explanation, self.clinical_relevance, self.safety_note)
 
     @property
     def text(self) -> str:

@@ -1,0 +1,190 @@
+"""Reads the header of a GGUF file, without native code.
+
+Format: ggml, docs/gguf.md. Versions 2 and 3, little-endian: magic, version,
+counts, metadata, tensor descriptions; the tensors' bytes follow, aligned.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medllm.errors import ModelError
+
+MAGIC = b"GGUF"
+# Type number: elements a block, bytes a block (ggml.h, ggml-common.h).
+BLOCKS: dict[int, tuple[int, int]] = {
+    **{0: (1, 4), 1: (1, 2), 30: (1, 2)},  # F32, F16, BF16
+    **{2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34)},  # Q4_0 to Q8_0
+    **{10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176)},  # Q2_K to Q5_K
+    **{14: (256, 210), 15: (256, 292)},  # Q6_K, Q8_K
+    **{16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18)},  # IQ
+    **{21: (256, 110), 22: (256, 82), 23: (256, 136), 29: (256, 56)},  # IQ
+    **{24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8)},  # integers, F64
+    **{34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36)},  # TQ, MXFP4, NVFP4
+}
+_NUMBERS = {
+    **{0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?"},
+    **{10: "Q", 11: "q", 12: "d"},
+}
+_STRING, _ARRAY = 8, 9
+_MOST_ITEMS = 1 << 24  # far above any real model; a garbled count must not loop for ever
+_FIRST_READ = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before the tensors."""
+
+    metadata: dict[str, Any]
+    """Scalars and strings by key; of an array only its length (`int`)."""
+    parameters: int
+    """Elements of all tensors."""
+    tensor_bytes: int
+    expected_bytes: int
+    """Size of the whole file, up to the end of the last tensor."""
+
+
+class _Short(Exception):
+    """The bytes at hand end before the header does."""
+
+
+def read(file: Path) -> Header:
+    """Reads the header of `file`, which must exist.
+
+    Raises:
+        ModelError: not GGUF, a version that is not read, garbled, or it ends within its header.
+        OSError: it can't be read.
+    """
+    size, wanted = file.stat().st_size, _FIRST_READ
+    with open(file, "rb") as stream:
+        data = stream.read(wanted)
+        _check_magic(file, data)
+        while True:
+            try:
+                return _Parser(data, size, file).header()
+            except _Short:
+                if len(data) >= size:
+                    raise truncated(file, size, None) from None
+                data += stream.read(wanted)
+                wanted *= 2
+
+
+def truncated(file: Path, found: int, expected: int | None) -> ModelError:
+    """The error for a file that ends too early; `expected` bytes where that is known."""
+    of = f" of {expected:,}" if expected else ""
+    where = "" if expected else ", within its header"
+    return ModelError(
+        f"The model {file} is truncated: {found:,}{of} bytes are there{where}.",
+        "Fetch or copy it again.",
+    )
+
+
+def _check_magic(file: Path, data: bytes) -> None:
+    if data[:4] == MAGIC:
+        return
+    if data.startswith(b"version https://git-lfs"):
+        raise ModelError(
+            f"{file} is only a Git LFS pointer, not the model itself.", "Run: git lfs pull"
+        )
+    what = "empty" if not data else "not a GGUF file"
+    raise ModelError(f"The model {file} is {what}.", "Name a file that ends in .gguf.")
+
+
+class _Parser:
+    """A cursor over the bytes of a header."""
+
+    def __init__(self, data: bytes, size: int, file: Path) -> None:
+        self.data, self.size, self.file, self.at = data, size, file, 4
+
+    def header(self) -> Header:
+        version = self._number("I")
+        if version not in (2, 3):
+            raise ModelError(
+                f"The model {self.file} has GGUF version {version}; 2 and 3 are read.",
+                "Fetch a newer build of the model (little-endian).",
+            )
+        tensors, keys = self._count(), self._count()
+        metadata = dict(self._pair() for _ in range(keys))
+        parameters, total, end = 0, 0, 0
+        for _ in range(tensors):
+            elements, length, offset = self._tensor()
+            parameters += elements
+            total += length
+            end = max(end, offset + length)
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment <= 0:
+            raise self._garbled()
+        start = -(-self.at // alignment) * alignment
+        return Header(metadata, parameters, total, start + end)
+
+    def _pair(self) -> tuple[str, Any]:
+        key = self._string()
+        return key, self._value(self._number("I"))
+
+    def _value(self, kind: int) -> Any:
+        if kind in _NUMBERS:
+            return self._number(_NUMBERS[kind])
+        if kind == _STRING:
+            return self._string()
+        if kind != _ARRAY:
+            raise self._garbled()
+        return self._skip_array(self._number("I"), self._count())
+
+    def _skip_array(self, kind: int, count: int) -> int:
+        if kind in _NUMBERS:
+            self._forward(struct.calcsize("<" + _NUMBERS[kind]) * count)
+        elif kind == _STRING:
+            unpack, data, at = struct.Struct("<Q").unpack_from, self.data, self.at
+            try:
+                for _ in range(count):
+                    at += 8 + unpack(data, at)[0]
+            except (struct.error, OverflowError) as error:
+                if at > self.size:
+                    raise self._garbled() from error
+                raise _Short from error
+            self._forward(at - self.at)
+        else:
+            raise self._garbled()
+        return count
+
+    def _tensor(self) -> tuple[int, int, int]:
+        """Elements, bytes and offset of the next tensor; bytes are 0 for an unknown type."""
+        self._string()
+        dimensions = self._number("I")
+        if dimensions > 8:
+            raise self._garbled()
+        elements = 1
+        for _ in range(dimensions):
+            elements *= self._number("Q")
+        per_block, block_bytes = BLOCKS.get(self._number("I"), (1, 0))
+        return elements, elements // per_block * block_bytes, self._number("Q")
+
+    def _number(self, letter: str) -> Any:
+        begin = self.at
+        self._forward(struct.calcsize("<" + letter))
+        return struct.unpack_from("<" + letter, self.data, begin)[0]
+
+    def _count(self) -> int:
+        count: int = self._number("Q")
+        if count > _MOST_ITEMS:
+            raise self._garbled()
+        return count
+
+    def _string(self) -> str:
+        length = self._number("Q")
+        begin = self.at
+        if length > self.size:
+            raise self._garbled()
+        self._forward(length)
+        return self.data[begin : self.at].decode("utf-8", "replace")
+
+    def _forward(self, length: int) -> None:
+        if self.at + length > len(self.data):
+            raise _Short
+        self.at += length
+
+    def _garbled(self) -> ModelError:
+        return ModelError(
+            f"The model {self.file} has a garbled GGUF header.", "Fetch or copy it again."
+        )

@@ -1,0 +1,242 @@
+"""What a model file is: whether it is whole, what it needs, its hash.
+
+Everything here happens before native code sees the file, so that a bad file is
+one clear line and not a crash.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medllm import files, gguf_header, paths
+from medllm.errors import ModelError, ModelTooLargeError, StorageError
+
+PULL = "Run `medtui pull` to fetch one, or name another file."
+# llama.cpp's file types, `general.file_type` (llama.h, enum llama_ftype).
+_FILE_TYPES = {
+    **{0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1"},
+    **{10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M"},
+    **{16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S"},
+    **{22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M"},
+    **{28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16"},
+    **{36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4"},
+}
+# They load but don't decode from a prompt alone; some abort the process.
+_NO_DECODER = ("t5", "t5encoder", "bert", "modern-bert", "nomic-bert", "jina-bert-v2", "clip")
+MOST_CONTEXT = 4096
+_LEAST_CONTEXT = 1024
+_BATCH = 512  # tokens of one llama.cpp micro-batch
+_OVERHEAD = 96 << 20  # the host process itself: Python, numpy, llama.cpp
+
+
+@dataclass(frozen=True, slots=True)
+class GgufFacts:
+    """What the header of a model file says."""
+
+    path: Path
+    size_bytes: int
+    name: str
+    architecture: str
+    quantization: str
+    """As llama.cpp names it, `Q4_K_M`; `unknown` where the file doesn't say."""
+    parameters: int
+    tensor_bytes: int
+    context_length: int
+    """Tokens that the model was made for."""
+    layers: int
+    embedding: int
+    feed_forward: int
+    kv_values: int
+    """Key and value elements a token and layer."""
+    vocabulary: int
+    has_template: bool
+    metadata: dict[str, str]
+    """The file's `general.*` texts and numbers."""
+
+    def memory_bytes(self, context: int) -> int:
+        """Memory for weights, a 16-bit KV cache of `context` tokens and the work buffers.
+
+        The buffers are estimated from the shape: one micro-batch of logits and of
+        the widest activations, in 32 bits.
+        """
+        cache = 2 * context * self.layers * self.kv_values
+        width = self.vocabulary + 6 * self.embedding + 2 * self.feed_forward
+        return self.tensor_bytes + cache + 4 * min(_BATCH, context) * width + _OVERHEAD
+
+
+def check(path: Path) -> GgufFacts:
+    """Reads the header of a model file and holds the file against it.
+
+    Raises:
+        ModelError: missing, a folder, unreadable, not GGUF, truncated, or no model
+            that writes text (an adapter, an encoder, one piece of a split model).
+    """
+    try:
+        if path.is_dir():
+            raise ModelError(f"{path} is a folder, not a model file.", "Name a .gguf file in it.")
+        size = path.stat().st_size
+        header = gguf_header.read(path)
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no model {path.name} in {path.parent}.", PULL) from error
+    except OSError as error:
+        raise ModelError(
+            f"The model {path} can't be read: {error.strerror or error}.",
+            "Check its permissions.",
+        ) from error
+    if size < header.expected_bytes:
+        raise gguf_header.truncated(path, size, header.expected_bytes)
+    _check_kind(path, header.metadata)
+    return _facts(path, size, header)
+
+
+def _check_kind(path: Path, metadata: dict[str, Any]) -> None:
+    architecture = metadata.get("general.architecture", "")
+    if metadata.get("general.type", "model") == "adapter":
+        raise ModelError(
+            f"{path} is an adapter, not a whole model.", "Merge it with medconvert first."
+        )
+    if architecture in _NO_DECODER:
+        raise ModelError(
+            f"{path} is a model of the kind {architecture}, which this engine doesn't run.",
+            "Name a decoder-only model, such as a Llama or Qwen.",
+        )
+    if int(metadata.get("split.count", 1)) > 1:
+        raise ModelError(
+            f"{path} is one piece of a split model.",
+            "Join the pieces with llama-gguf-split --merge.",
+        )
+    if not architecture or not metadata.get("tokenizer.ggml.tokens"):
+        raise ModelError(
+            f"{path} is GGUF but holds no language model with a vocabulary.",
+            "Name another model file.",
+        )
+
+
+def _facts(path: Path, size: int, header: gguf_header.Header) -> GgufFacts:
+    metadata = header.metadata
+    architecture = str(metadata["general.architecture"])
+
+    def number(key: str, default: int = 0) -> int:
+        # Some models give one value a layer; the reader keeps the count alone then.
+        value = metadata.get(f"{architecture}.{key}", default)
+        return int(value) if isinstance(value, int | float) else default
+
+    embedding, heads = number("embedding_length"), max(1, number("attention.head_count", 1))
+    kv_heads = number("attention.head_count_kv", heads)
+    head = embedding // heads
+    per_head = number("attention.key_length", head) + number("attention.value_length", head)
+    general = {
+        key: str(value)
+        for key, value in metadata.items()
+        if key.startswith("general.") and isinstance(value, str | int | float)
+    }
+    return GgufFacts(
+        path=path,
+        size_bytes=size,
+        name=str(metadata.get("general.name") or path.stem),
+        architecture=architecture,
+        quantization=_FILE_TYPES.get(metadata.get("general.file_type", -1), "unknown"),
+        parameters=header.parameters,
+        tensor_bytes=header.tensor_bytes,
+        context_length=number("context_length", MOST_CONTEXT),
+        layers=number("block_count"),
+        embedding=embedding,
+        feed_forward=number("feed_forward_length", 4 * embedding),
+        kv_values=kv_heads * per_head,
+        vocabulary=int(metadata["tokenizer.ggml.tokens"]),
+        has_template=bool(metadata.get("tokenizer.chat_template")),
+        metadata=general,
+    )
+
+
+def fitting_context(facts: GgufFacts, context: int = 0, available: int | None = None) -> int:
+    """The context to load the model with.
+
+    Args:
+        facts: the model.
+        context: tokens; 0 takes the model's own, at most 4096, and less where
+            memory is short.
+        available: bytes of memory; measured when not given.
+
+    Raises:
+        ModelTooLargeError: it would not fit; gives both figures.
+    """
+    free = available_memory() if available is None else available
+    most = min(context or MOST_CONTEXT, facts.context_length or MOST_CONTEXT)
+    choices = [most]
+    while not context and choices[-1] // 2 >= _LEAST_CONTEXT:
+        choices.append(choices[-1] // 2)
+    for choice in choices:
+        if facts.memory_bytes(choice) <= free:
+            return choice
+    raise ModelTooLargeError(
+        f"The model {facts.path.name} needs about {_gb(facts.memory_bytes(choices[-1]))} of "
+        f"memory, and {_gb(free)} are free.",
+        "Close other programs, or take a smaller model or quantization (medtui pull).",
+    )
+
+
+def available_memory() -> int:
+    """Bytes that can be taken without swapping, a container's own limit included."""
+    import psutil
+
+    available = int(psutil.virtual_memory().available)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text()
+        used = Path("/sys/fs/cgroup/memory.current").read_text()
+        # File cache counts as used there, but gives way.
+        stat = dict(
+            line.split() for line in Path("/sys/fs/cgroup/memory.stat").read_text().splitlines()
+        )
+        left = int(limit) - int(used) + int(stat.get("file", 0))
+    except (OSError, ValueError):
+        return available
+    return max(0, min(available, left))
+
+
+def sha256(path: Path, progress: Callable[[float], None] | None = None) -> str:
+    """SHA-256 of a model file, remembered by path, size and time of change.
+
+    The memory is a file in the user's folder; where that can't be written, the
+    hash is computed each time.
+
+    Raises:
+        ModelError: the file can't be read.
+    """
+    try:
+        state = path.stat()
+        key = str(path.resolve())
+        stamp = [state.st_size, state.st_mtime_ns]
+        known = _known_hashes()
+        if isinstance(entry := known.get(key), list) and entry[:2] == stamp:
+            return str(entry[2])
+        digest = files.sha256(path, progress)
+    except OSError as error:
+        raise ModelError(
+            f"The model {path} can't be read: {error.strerror or error}.",
+            "Check its permissions.",
+        ) from error
+    try:
+        paths.ensure_dir(_hashes_file().parent)
+        files.write_json(_hashes_file(), {**known, key: [*stamp, digest]})
+    except StorageError:
+        pass
+    return digest
+
+
+def _hashes_file() -> Path:
+    return paths.user_dir() / "model-hashes.json"
+
+
+def _known_hashes() -> dict[str, Any]:
+    try:
+        known = json.loads(_hashes_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _gb(amount: int) -> str:
+    return f"{amount / 1e9:.1f} GB" if amount >= 1e8 else f"{amount / 1e6:.0f} MB"

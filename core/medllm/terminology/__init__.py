@@ -1,0 +1,1 @@
+"""Terminology: which concept a question names."""

@@ -1,0 +1,26 @@
+"""Names in the form in which they are compared."""
+
+import re
+import unicodedata
+
+# haemo-, anaem-, oedema, oesophagus, oestrogen, foetus, coeliac, -rrhoea, -pnoea; not "does".
+_BRITISH = re.compile(r"(?<=[^aeiou])ae(?=[a-z])|oe(?=dem|soph|str|tus|tal|liac|a$)")
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+def words(text: str) -> list[str]:
+    """Words of `text`, compatibility forms resolved, case kept; hyphens separate words."""
+    plain = unicodedata.normalize("NFKC", text)
+    return [word.replace("’", "'") for word in _WORD.findall(plain)]
+
+
+def fold(word: str) -> str:
+    """One word without case, accents, possessive, and with American vowels (haema -> hema)."""
+    bare = unicodedata.normalize("NFKD", word.casefold().removesuffix("'s"))
+    bare = "".join(c for c in bare if not unicodedata.combining(c))
+    return _BRITISH.sub("e", bare)
+
+
+def key(text: str) -> str:
+    """The form in which names are looked up: folded words with single spaces."""
+    return " ".join(fold(word) for word in words(text))

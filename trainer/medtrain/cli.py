@@ -1,0 +1,80 @@
+"""The command `medtrain`.
+
+medtrain run mini
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from medllm.errors import MedLLMError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def medtrain() -> None:
+    """Trains models that explain medical terms."""
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; by default runs/RECIPE.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Overrides, like tune.epochs=3.")
+    ] = None,
+) -> None:
+    """Trains a recipe; a run that was stopped goes on where it was."""
+    from medllm import paths
+
+    from medtrain import recipe as recipes
+
+    chosen = recipes.load(recipe, settings)
+    folder = out or paths.runs_dir() / chosen.name
+    _need_training_packages()
+    from medtrain import run as runs
+
+    record = runs.run(chosen, folder)
+    for stage, figures in record.metrics.items():
+        typer.echo(f"{stage}: " + ", ".join(f"{k} {v:g}" for k, v in figures.items()))
+    typer.echo(f"Done in {record.seconds / 60:.1f} minutes. Next: medconvert {folder}")
+
+
+@app.command("recipes")
+def list_recipes() -> None:
+    """Lists the recipes that come with the project."""
+    from medtrain import recipe as recipes
+
+    for name in recipes.names():
+        typer.echo(name)
+
+
+def _need_training_packages() -> None:
+    from importlib.util import find_spec
+
+    from medllm.errors import MissingExtraError
+
+    for package in ("torch", "transformers", "peft", "trl", "datasets", "matplotlib"):
+        if find_spec(package) is None:
+            raise MissingExtraError("train", package)
+
+
+def main() -> None:
+    """Entry point: errors become one line and an exit code."""
+    try:
+        app()
+    except MedLLMError as error:
+        print(f"error: {error.line()}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if type(error).__name__ != "Interrupted":
+            raise
+        print("Stopped; a checkpoint is kept. The same command goes on.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,83 @@
+"""What the mini model reads: prose for pre-training, question and card pairs for tuning."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from medllm.prompts import ABBREVIATION_PHRASINGS, PHRASINGS, Message
+from medllm.reference import ReferenceCard
+
+
+class Pair(TypedDict):
+    """A prompt/completion record, as TRL takes it: the loss is on the completion alone."""
+
+    prompt: list[Message]
+    completion: list[Message]
+
+
+def sentence_case(name: str) -> str:
+    """`name` as it stands inside a sentence: `Hypertension` -> `hypertension`, `MI` -> `MI`.
+
+    Proper names keep their capital: only a first word that is followed by small
+    letters alone is lowered, unless it is someone's name.
+    """
+    first, space, rest = name.partition(" ")
+    if first in _PROPER or not first[1:].islower():
+        return name
+    return first.lower() + space + rest
+
+
+_PROPER = frozenset(
+    "Crohn Alzheimer Parkinson Graves Hashimoto Cushing Addison Guillain-Barré Glasgow".split()
+)
+
+
+def prose(card: ReferenceCard) -> list[str]:
+    """The card's content as running text, without any heading, in several arrangements."""
+    parts = card.card.parts()
+    running, paragraphs = " ".join(parts), "\n\n".join(parts)
+    name = sentence_case(card.term)
+    texts = [
+        f"{card.term}. {running}",
+        f"About {name}:\n\n{paragraphs}",
+    ]
+    for other in card.names()[1:3]:
+        texts.append(f"{other} is another name for {name}. {running}")
+    return texts
+
+
+def questions(card: ReferenceCard) -> list[str]:
+    """All questions that the card is trained to answer, its synonyms and abbreviation included."""
+    asked = [phrasing.format(name=sentence_case(card.term)) for phrasing in PHRASINGS]
+    asked.append(PHRASINGS[0].format(name=card.term))
+    asked.append(PHRASINGS[1].format(name=card.term))
+    if card.abbreviation:
+        asked += [p.format(name=card.abbreviation) for p in ABBREVIATION_PHRASINGS[:3]]
+    for index, synonym in enumerate(card.synonyms):
+        asked.append(PHRASINGS[index % len(PHRASINGS)].format(name=synonym))
+    return list(dict.fromkeys(asked))
+
+
+def prose_dialogues(card: ReferenceCard) -> list[list[Message]]:
+    """Chats in which the card's prose, still without headings, answers a question."""
+    parts = card.card.parts()
+    answers = (" ".join(parts), "\n\n".join(parts))
+    return [
+        [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answers[index % 2]},
+        ]
+        for index, question in enumerate(questions(card)[:4])
+    ]
+
+
+def pairs(cards: Sequence[ReferenceCard]) -> list[Pair]:
+    """Question and card records of the cards that are in the tuning."""
+    return [
+        {
+            "prompt": [{"role": "user", "content": question}],
+            "completion": [{"role": "assistant", "content": card.text}],
+        }
+        for card in cards
+        if card.split == "train"
+        for question in questions(card)
+    ]

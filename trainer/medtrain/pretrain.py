@@ -1,0 +1,89 @@
+"""Stage one of the mini model: a small Llama from scratch, on prose without headings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medllm.reference import ReferenceCard
+
+from medtrain import corpus, tokenizer, training
+from medtrain.progress import ProgressView
+from medtrain.recipe import Recipe
+
+
+def texts(cards: Sequence[ReferenceCard], mini: Any) -> list[str]:
+    """All pre-training texts, specials written out but for BOS and EOS, which TRL adds."""
+    prose = [text for card in cards for text in corpus.prose(card)]
+    chats = [
+        mini.apply_chat_template(chat, tokenize=False)
+        .removeprefix(mini.bos_token)
+        .removesuffix(mini.eos_token)
+        for card in cards
+        for chat in corpus.prose_dialogues(card)
+    ]
+    return prose + chats
+
+
+def build_model(recipe: Recipe, mini: Any) -> Any:
+    """A LlamaForCausalLM with random weights in the recipe's shape."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = recipe.model
+    return LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=shape.hidden,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            num_key_value_heads=shape.heads,
+            intermediate_size=shape.ffn,
+            vocab_size=len(mini),
+            max_position_embeddings=shape.context,
+            tie_word_embeddings=True,
+            bos_token_id=mini.bos_token_id,
+            eos_token_id=mini.eos_token_id,
+            pad_token_id=mini.pad_token_id,
+        )
+    )
+
+
+def run(recipe: Recipe, cards: Sequence[ReferenceCard], work: Path, base: Path) -> list[Any]:
+    """Trains the base model and saves it, tokenizer included, into `base`.
+
+    Args:
+        recipe: shape and settings.
+        cards: all cards; every split is read, as prose.
+        work: folder of the checkpoints.
+        base: target folder; it appears only when it is whole.
+
+    Returns:
+        The trainer's log.
+    """
+    from datasets import Dataset
+    from transformers import set_seed
+    from trl import SFTTrainer
+
+    set_seed(recipe.seed)
+    # The tuning's texts are in the vocabulary too, headings included, so that a card is short.
+    learned = [text for card in cards for text in corpus.prose(card)]
+    learned += [card.text for card in cards if card.split == "train"]
+    learned += [question for card in cards for question in corpus.questions(card)]
+    mini = tokenizer.train(learned, recipe.model.vocabulary, recipe.model.context)
+    trainer = SFTTrainer(
+        model=build_model(recipe, mini),
+        args=training.config(recipe.pretrain, work, recipe.seed, recipe.model.context),
+        train_dataset=Dataset.from_dict({"text": texts(cards, mini)}),
+        processing_class=mini,
+        callbacks=[ProgressView("pre-training")],
+    )
+    training.check_examples(trainer, mini.eos_token_id)
+    log = training.fit(trainer, work)
+    save_whole(trainer.model, mini, base)
+    return log
+
+
+def save_whole(model: Any, mini: Any, target: Path) -> None:
+    """Saves model and tokenizer beside `target`, then gives them its name."""
+    part = target.with_name(f".{target.name}.part")
+    model.save_pretrained(part)
+    mini.save_pretrained(part)
+    part.rename(target)
