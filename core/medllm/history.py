@@ -115,7 +115,10 @@ class History:
             before if before is not None else 1 << 62,
             limit,
         ).fetchall()
-        return [Entry(*row[:5], json.loads(row[5]) if row[5] else None) for row in reversed(rows)]
+        return [
+            Entry(number, at, question, text, state, json.loads(answer) if answer else None)
+            for number, at, question, text, state, answer in reversed(rows)
+        ]
 
     def delete(self, entry: int) -> None:
         """Removes one entry for good."""
