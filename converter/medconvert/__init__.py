@@ -1,1 +1,1 @@
-"""TBD"""
+"""medconvert: base + adapter -> one quantized, verified GGUF, in one pass."""

@@ -1,0 +1,41 @@
+"""Temporary files beside the output: locked while in use, removed when their process is gone."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def scratch(target: Path, purpose: str) -> Iterator[Path]:
+    """An empty temporary file beside `target`, locked, and gone afterwards unless renamed.
+
+    Raises:
+        OSError: the folder can't be written.
+    """
+    file = target.with_name(f".{target.name}.{os.getpid()}.{purpose}")
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield file
+    finally:
+        # After a rename the name is no longer there, and the file stays.
+        file.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def remove_stale(target: Path, purposes: tuple[str, ...]) -> list[Path]:
+    """Removes what a killed conversion to `target` left; one that still runs keeps its lock."""
+    stale = []
+    for purpose in purposes:
+        for file in sorted(target.parent.glob(f".{target.name}.*.{purpose}")):
+            with suppress(OSError):
+                descriptor = os.open(file, os.O_RDWR)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    file.unlink()
+                    stale.append(file)
+                finally:
+                    os.close(descriptor)
+    return stale
