@@ -36,12 +36,9 @@ def prose(card: ReferenceCard) -> list[str]:
     parts = card.card.parts()
     running, paragraphs = " ".join(parts), "\n\n".join(parts)
     name = sentence_case(card.term)
-    texts = [
-        f"{card.term}. {running}",
-        f"About {name}:\n\n{paragraphs}",
-    ]
-    for other in card.names()[1:3]:
-        texts.append(f"{other} is another name for {name}. {running}")
+    texts = [f"{card.term}. {running}", f"About {name}:\n\n{paragraphs}"]
+    if len(card.names()) > 1:
+        texts.append(f"{card.names()[1]} is another name for {name}. {running}")
     return texts
 
 
@@ -58,15 +55,19 @@ def questions(card: ReferenceCard) -> list[str]:
 
 
 def prose_dialogues(card: ReferenceCard) -> list[list[Message]]:
-    """Chats in which the card's prose, still without headings, answers a question."""
+    """Chats in which the card's prose, still without headings, answers a question.
+
+    Two give all of it; the others, short ones, give the definition alone, so that
+    name and meaning are seen together often at little cost.
+    """
     parts = card.card.parts()
-    answers = (" ".join(parts), "\n\n".join(parts))
+    full = (" ".join(parts), "\n\n".join(parts))
     return [
         [
             {"role": "user", "content": question},
-            {"role": "assistant", "content": answers[index % 2]},
+            {"role": "assistant", "content": full[index] if index < 2 else card.definition},
         ]
-        for index, question in enumerate(questions(card)[:4])
+        for index, question in enumerate(questions(card))
     ]
 
 

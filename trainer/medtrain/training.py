@@ -62,6 +62,7 @@ def config(stage: StageSettings, folder: Path, seed: int, context: int) -> Any:
         per_device_train_batch_size=stage.batch,
         warmup_steps=stage.warmup,
         weight_decay=stage.weight_decay,
+        adam_beta2=stage.adam_beta2,
         lr_scheduler_type="cosine",
         max_length=context,
         train_sampling_strategy="group_by_length",
