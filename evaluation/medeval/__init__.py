@@ -1,1 +1,1 @@
-"""TBD"""
+"""medeval: what a model is worth."""

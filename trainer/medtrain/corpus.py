@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from medllm.prompts import ABBREVIATION_PHRASINGS, PHRASINGS, Message
 from medllm.reference import ReferenceCard
+from medllm.terminology.normalise import sentence_case
 
 
 class Pair(TypedDict):
@@ -12,23 +13,6 @@ class Pair(TypedDict):
 
     prompt: list[Message]
     completion: list[Message]
-
-
-def sentence_case(name: str) -> str:
-    """`name` as it stands inside a sentence: `Hypertension` -> `hypertension`, `MI` -> `MI`.
-
-    Proper names keep their capital: only a first word that is followed by small
-    letters alone is lowered, unless it is someone's name.
-    """
-    first, space, rest = name.partition(" ")
-    if first in _PROPER or not first[1:].islower():
-        return name
-    return first.lower() + space + rest
-
-
-_PROPER = frozenset(
-    "Crohn Alzheimer Parkinson Graves Hashimoto Cushing Addison Guillain-Barré Glasgow".split()
-)
 
 
 def prose(card: ReferenceCard) -> list[str]:

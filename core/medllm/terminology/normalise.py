@@ -24,3 +24,20 @@ def fold(word: str) -> str:
 def key(text: str) -> str:
     """The form in which names are looked up: folded words with single spaces."""
     return " ".join(fold(word) for word in words(text))
+
+
+_PROPER = frozenset(
+    "Crohn Alzheimer Parkinson Graves Hashimoto Cushing Addison Guillain-Barré Glasgow".split()
+)
+
+
+def sentence_case(name: str) -> str:
+    """`name` as it stands inside a sentence: `Hypertension` -> `hypertension`, `MI` -> `MI`.
+
+    Proper names keep their capital: only a first word that goes on in small
+    letters alone is lowered, unless it is someone's name.
+    """
+    first, space, rest = name.partition(" ")
+    if first in _PROPER or not first[1:].islower():
+        return name
+    return first.lower() + space + rest
