@@ -134,9 +134,13 @@ def _llama3_factors(rope: Mapping[str, Any], head_dim: int) -> Floats:
     low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
     context, factor = float(rope["original_max_position_embeddings"]), float(rope["factor"])
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
-    frequencies = np.float32(1) / np.float32(rope["rope_theta"]) ** exponents
-    waves = np.float32(2 * math.pi) / frequencies
-    smooth = (np.float32(context) / waves - np.float32(low)) / np.float32(high - low)
-    blended = np.float32(1) / ((np.float32(1) - smooth) / np.float32(factor) + smooth)
+    # The power in double precision, rounded: numpy's own in single differs from torch's.
+    powers = float(rope["rope_theta"]) ** exponents.astype(np.float64)
+    frequencies = np.float32(1) / powers.astype(np.float32)
+    one = np.float32(1)
+    # A number over a tensor is the tensor's reciprocal times the number in torch.
+    waves = one / frequencies * np.float32(2 * math.pi)
+    smooth = (one / waves * np.float32(context) - np.float32(low)) / np.float32(high - low)
+    blended = one / ((one - smooth) / np.float32(factor) + smooth)
     factors = np.where(waves < context / high, 1, np.where(waves > context / low, factor, blended))
     return factors.astype(np.float32)
