@@ -51,8 +51,12 @@ def convert(
     options = conversion.Options(mixed, match_peft, threads, name)
     stem = (name or found.name).replace("/", "-").replace("\0", "")
     file = out or found.folder / "gguf" / f"{stem}.{mixed.name}.gguf"
-    with ProgressView() as progress:
-        record = conversion.convert(found, file, options, progress)
+    try:
+        with ProgressView() as progress:
+            record = conversion.convert(found, file, options, progress)
+    except KeyboardInterrupt:
+        print("Stopped; nothing was left behind.", file=sys.stderr)
+        raise typer.Exit(130) from None
     metrics = record.metrics
     typer.echo(
         f"{file}: {metrics['bytes_written'] / 1e6:.1f} MB, "

@@ -222,6 +222,8 @@ def _record(
 def _put_in_place(part: Path, out: Path) -> None:
     with open(part, "rb") as written:
         os.fsync(written.fileno())
+    # An older record must not stand beside a newer file.
+    record_file(out).unlink(missing_ok=True)
     part.replace(out)
 
 
@@ -250,7 +252,12 @@ def _hash_all(inputs: dict[str, Path], stop: threading.Event) -> dict[str, str]:
         if stop.is_set():
             raise InterruptedError
 
-    return {name: files.sha256(file, check) for name, file in inputs.items()}
+    try:
+        return {name: files.sha256(file, check) for name, file in inputs.items()}
+    except InterruptedError:
+        return {}
+    except OSError as error:
+        raise StorageError(f"An input can't be read: {error.strerror or error}.") from error
 
 
 def _refuse_output(source: Source, out: Path) -> None:

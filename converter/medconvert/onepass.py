@@ -6,6 +6,7 @@ Nothing is held but the pieces under way, and nothing is written but the GGUF.
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def write_tensors(
                 failures.append(error)
                 stop.set()
 
-        _run(work, threads, stop)
+        with _one_thread_a_product(any(task.update for task in tasks)):
+            _run(work, threads, stop)
         if failures:
             raise failures[0]
     finally:
@@ -127,6 +129,22 @@ def _run(work: Callable[[], None], threads: int, stop: threading.Event) -> None:
         for worker in workers:
             if worker.ident is not None:
                 worker.join()
+
+
+@contextmanager
+def _one_thread_a_product(merging: bool) -> Iterator[None]:
+    """Keeps torch from using several threads in each of ours; imports it only where needed."""
+    if not merging:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _convert(

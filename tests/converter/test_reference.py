@@ -1,7 +1,8 @@
 """Byte identity with the standard route: peft's merge, llama.cpp's converter and quantizer.
 
 Runs where MEDLLM_LLAMA_CPP names an unpacked llama.cpp source folder, such as
-vendor/llama.cpp of the llama-cpp-python source package:
+vendor/llama.cpp of the llama-cpp-python source package, and sentencepiece and
+protobuf are installed, which that converter imports:
 
     MEDLLM_LLAMA_CPP=path/to/llama.cpp pytest tests/converter/test_reference.py
 """
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from medconvert import conversion, mixture
 from medconvert.source import Source
+
 from tests.converter import models, reference
 
 _NAMED = os.environ.get("MEDLLM_LLAMA_CPP", "")
@@ -24,11 +25,11 @@ _FOLDER = Path(_NAMED)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not _NAMED, reason="MEDLLM_LLAMA_CPP names no llama.cpp source folder"),
+    pytest.mark.skipif(
+        find_spec("sentencepiece") is None,
+        reason="llama.cpp's converter needs sentencepiece: pip install sentencepiece protobuf",
+    ),
 ]
-needs_sentencepiece = pytest.mark.skipif(
-    find_spec("sentencepiece") is None,
-    reason="the reference converter needs sentencepiece: pip install sentencepiece protobuf",
-)
 NAME = "tiny-medical-2M-instruct-v1.5"
 _LLAMA3_ROPE = {
     "rope_type": "llama3",
@@ -78,9 +79,7 @@ def llama2(folder: Path) -> Path:
 
 
 def mistral(folder: Path) -> Path:
-    base = sentencepiece(
-        folder, architecture="Mistral", dtype="bfloat16", head_dim=64, shard="1MB"
-    )
+    base = sentencepiece(folder, architecture="Mistral", dtype="bfloat16", head_dim=64, shard="1MB")
     assert len(list(base.glob("*.safetensors"))) > 1
     return base
 
@@ -98,10 +97,10 @@ _PATTERNS = {"alpha_pattern": {"q_proj": 64}, "rank_pattern": {"layers.1.mlp.up_
         pytest.param(llama3, "llama-bpe", None, id="bpe-llama3-bf16"),
         pytest.param(llama3, "llama-bpe", _LORA | _PATTERNS, id="bpe-llama3-bf16-patterns"),
         pytest.param(llama3, "llama-bpe", {"use_dora": True}, id="bpe-llama3-bf16-dora"),
-        pytest.param(llama2, "", None, id="spm-llama2-f16", marks=needs_sentencepiece),
-        pytest.param(llama2, "", _LORA, id="spm-llama2-f16-lora", marks=needs_sentencepiece),
-        pytest.param(mistral, "", None, id="spm-mistral-shards", marks=needs_sentencepiece),
-        pytest.param(mistral, "", _LORA, id="spm-mistral-shards-lora", marks=needs_sentencepiece),
+        pytest.param(llama2, "", None, id="spm-llama2-f16"),
+        pytest.param(llama2, "", _LORA, id="spm-llama2-f16-lora"),
+        pytest.param(mistral, "", None, id="spm-mistral-shards"),
+        pytest.param(mistral, "", _LORA, id="spm-mistral-shards-lora"),
     ],
 )
 def test_same_bytes_as_the_standard_route(
