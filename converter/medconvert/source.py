@@ -90,6 +90,11 @@ def _from_run(folder: Path, with_adapter: bool) -> Source:
             f"{folder} is the output of the stage {record.stage!r}, which made no model.",
             "Name the folder that medtrain wrote.",
         )
+    if not record.finished:
+        raise ConversionError(
+            f"The training in {folder} has not come to its end.",
+            "Run the same medtrain command again; it goes on where it stopped.",
+        )
     base = _existing(folder / record.base, f"The base {record.base!r} of {folder}")
     adapter = folder / record.adapter if record.adapter and with_adapter else None
     if adapter:

@@ -39,6 +39,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         chat_family="mini",
         prompt_version="7",
         seed=3,
+        finished="2026-01-01T00:00:00Z",
         outputs={"base/model.safetensors": "ab" * 32},
     )
     record.write(folder)

@@ -186,6 +186,12 @@ def test_sources(run_folder: Path, tmp_path: Path) -> None:
     settings(ADAPTER, base_model_name_or_path="someone/some-model")(alone)
     with pytest.raises(ConversionError, match="someone/some-model"):
         open_source(alone)
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    assert found.record
+    found.record.model_copy(update={"finished": ""}).write(unfinished)
+    with pytest.raises(ConversionError, match="not come to its end"):
+        open_source(unfinished)
     for wrong in (tmp_path, tmp_path / "absent"):
         with pytest.raises(UsageError):
             open_source(wrong)
