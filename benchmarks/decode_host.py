@@ -5,8 +5,9 @@
 The bare loop is the least that decoding can be: the likeliest token by numpy's
 argmax, llama_decode, the token's bytes. The host adds its process, pipes, JSON,
 log-probabilities, the card grammar and the headings. Runs are interleaved; the
-ratio is that of the median rates. Only tokens that the model chose count; the time
-that the host spends on the headings counts against it.
+ratio is that of the median rates, with as many threads on either side. Only the
+first heading is written by the engine, together with the prompt, so that each token
+counted is one that the model chose.
 """
 
 import argparse
@@ -19,11 +20,10 @@ from typing import Any
 
 import numpy as np
 from llama_cpp import llama_cpp as native
-from shapes import write_1b
-
-from medllm import card, paths, prompts
+from medllm import card, models, paths, prompts
 from medllm.engines.llamacpp import LlamaCppEngine, default_threads
 from medllm.engines.protocol import Request, Token
+from shapes import write_1b
 
 _QUESTION = "What is hypertension?"
 
@@ -44,7 +44,8 @@ class BareLoop:
         )
         parameters = native.llama_context_default_params()
         parameters.n_ctx = min(4096, native.llama_model_n_ctx_train(self._model))
-        parameters.n_threads = parameters.n_threads_batch = default_threads()
+        threads = default_threads(models.check(model).tensor_bytes)
+        parameters.n_threads = parameters.n_threads_batch = threads
         self._context: Any = native.llama_init_from_model(self._model, parameters)
         self._vocabulary = native.llama_model_get_vocab(self._model)
         self._size = native.llama_vocab_n_tokens(self._vocabulary)
@@ -62,7 +63,7 @@ class BareLoop:
         started = time.perf_counter()
         for _ in range(tokens):
             pointer = native.llama_get_logits_ith(self._context, -1)
-            if logits is None or pointer != logits.ctypes.data:
+            if logits is None or ctypes.addressof(pointer.contents) != logits.ctypes.data:
                 logits = np.ctypeslib.as_array(pointer, (self._size,))
             one[0] = int(logits.argmax())
             native.llama_token_to_piece(self._vocabulary, one[0], buffer, 64, 0, False)
@@ -76,7 +77,7 @@ def host_rate(engine: LlamaCppEngine, tokens: int) -> tuple[float, int]:
     request = Request(
         prompts.messages(_QUESTION),
         grammar=card.grammar(),
-        openings=card.openings(),
+        openings=card.openings()[:1],
         max_tokens=tokens,
         part_tokens=tokens,
     )

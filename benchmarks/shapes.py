@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-
 from medllm import card, prompts
 
 _TEMPLATE = (

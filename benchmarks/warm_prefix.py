@@ -12,12 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from shapes import write_1b
-
 from medllm import card, paths, prompts
 from medllm.engines.llamacpp import LlamaCppEngine
 from medllm.engines.protocol import Request
 from medllm.prompts import Message
+from shapes import write_1b
 
 _FIRST, _SECOND = "What is hypertension?", "Tell me about asthma."
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-
 from medllm.prompts import ASSISTANT, MINI_TEMPLATE, USER
 
 BOS, EOS = "<|bos|>", "<|eos|>"
@@ -64,6 +63,7 @@ def write_tiny(
     kinds = [gguf.TokenType.NORMAL] * (len(tokens) - len(SPECIALS))
     writer.add_token_types([*kinds, *[gguf.TokenType.CONTROL] * len(SPECIALS)])
     writer.add_token_merges(list(MERGES))
+    writer.add_add_bos_token(True)
     writer.add_bos_token_id(tokens.index(BOS))
     writer.add_eos_token_id(tokens.index(EOS))
     if template is not None:

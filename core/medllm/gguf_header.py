@@ -45,7 +45,7 @@ class Header:
     """Size of the whole file, up to the end of the last tensor."""
 
 
-class _Short(Exception):
+class _ShortError(Exception):
     """The bytes at hand end before the header does."""
 
 
@@ -63,7 +63,7 @@ def read(file: Path) -> Header:
         while True:
             try:
                 return _Parser(data, size, file).header()
-            except _Short:
+            except _ShortError:
                 if len(data) >= size:
                     raise truncated(file, size, None) from None
                 data += stream.read(wanted)
@@ -116,7 +116,7 @@ class _Parser:
         if not isinstance(alignment, int) or alignment <= 0:
             raise self._garbled()
         start = -(-self.at // alignment) * alignment
-        return Header(metadata, parameters, total, start + end)
+        return Header(metadata, parameters, total, start + end if tensors else self.at)
 
     def _pair(self) -> tuple[str, Any]:
         key = self._string()
@@ -142,7 +142,7 @@ class _Parser:
             except (struct.error, OverflowError) as error:
                 if at > self.size:
                     raise self._garbled() from error
-                raise _Short from error
+                raise _ShortError from error
             self._forward(at - self.at)
         else:
             raise self._garbled()
@@ -181,7 +181,7 @@ class _Parser:
 
     def _forward(self, length: int) -> None:
         if self.at + length > len(self.data):
-            raise _Short
+            raise _ShortError
         self.at += length
 
     def _garbled(self) -> ModelError:

@@ -59,7 +59,7 @@ class Held:
     def __init__(
         self, decoder: Decoder, sampler: Sampler, request: Request, max_tokens: int
     ) -> None:
-        self._vocabulary = decoder.vocabulary
+        self._vocabulary, self._ends = decoder.vocabulary, decoder.vocabulary.ends
         self._sampler, self._openings = sampler, request.openings
         self._constraint = Constraint(self._vocabulary, request.grammar or "")
         spelled = [self._vocabulary.spell(opening) or [] for opening in request.openings]
@@ -76,30 +76,34 @@ class Held:
 
     def next(self, logits: Logits) -> Step:
         """The next step after `logits`."""
-        outline = self._outline
-        if outline.left <= 0:
-            whole = bool(self._openings) and self._constraint.may_end()
-            return Step([], end="stop" if whole else "length")
-        if self._openings:
-            if outline.begun() and (written := self._write_opening()):
-                return Step(written)
-            if outline.due():
-                return self._leave(logits)
+        if self._openings and (step := self._moved_on(logits)):
+            return step
+        if self._outline.left <= 0:
+            return Step([], end="length")
         token = self._sampler.pick(logits)
-        if not self._constraint.allows(token):
-            if token in self._vocabulary.ends:
-                return self._leave(logits)
+        if token not in self._ends and not self._constraint.allows(token):
             mask = self._constraint.mask()
             if not mask.any():
                 return Step([], end="length")
             token = self._sampler.pick(logits, mask)
-        if token in self._vocabulary.ends:
+        if token not in self._ends:
+            return self._take(logits, token)
+        wordless = bool(self._openings) and not self._outline.has_word
+        if self._constraint.allows(token) and not wordless:
             return Step([], end="stop")
-        return self._take(logits, token)
+        return self._leave(logits)
 
     def close(self) -> None:
         """Frees the grammar."""
         self._constraint.close()
+
+    def _moved_on(self, logits: Logits) -> Step | None:
+        """A step to the next part, where the model has begun its heading or it is time."""
+        if self._outline.left <= 0:
+            return Step([], end="stop" if self._constraint.may_end() else "length")
+        if self._outline.begun() and (written := self._write_opening()):
+            return Step(written)
+        return self._leave(logits) if self._outline.due() else None
 
     def _take(self, logits: Logits, token: int, dropped: bool = False) -> Step:
         logprob = self._sampler.logprob(logits, token)
@@ -117,7 +121,7 @@ class Held:
             if self._constraint.may_end():
                 return Step([], end="stop", dropped=dropped)
         mask = self._constraint.mask()
-        mask[list(self._vocabulary.ends)] = False
+        mask[list(self._ends)] = False
         if self._openings and (mask & self._vocabulary.letters()).any():
             mask &= self._vocabulary.letters()
         if not mask.any():

@@ -167,7 +167,7 @@ class Decoder:
             if len(self._views) > 64:
                 self._views.clear()
             row = (ctypes.c_float * self.vocabulary.size).from_address(address)
-            view = self._views[address] = np.frombuffer(row, np.float32)
+            view = self._views[address] = np.ctypeslib.as_array(row)
         return view
 
 

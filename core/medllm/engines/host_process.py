@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import select
 import signal
 import subprocess
@@ -16,6 +17,10 @@ from medllm.errors import EngineError
 
 _RESTARTS = "Ask again; the engine starts anew."
 _SEND_S = 10.0
+# How long OpenMP's threads spin for each other. By default for milliseconds: on cores
+# that other programs use too, decoding then falls to a tenth. This is enough for a
+# quiet machine's full speed.
+_SPINS = "2000"
 
 
 class HostProcess:
@@ -23,17 +28,18 @@ class HostProcess:
 
     def __init__(self) -> None:
         self._errors = _scratch()
-        self._started = threading.Event()
-        self._failure: OSError | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        launched: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
         # The host asks Linux to be killed when the thread that started it ends, so
         # that thread stays for as long as the host does.
-        threading.Thread(target=self._keep, name="engine-host", daemon=True).start()
-        self._started.wait()
-        if self._process is None:
+        threading.Thread(
+            target=self._keep, args=(launched,), name="engine-host", daemon=True
+        ).start()
+        process = launched.get()
+        if isinstance(process, OSError):
             raise EngineError(
-                f"The engine can't be started: {self._failure}.", "Install medical-llm again."
-            )
+                f"The engine can't be started: {process}.", "Free some memory and ask again."
+            ) from process
+        self._process = process
         assert self._process.stdin is not None and self._process.stdout is not None
         self._input = self._process.stdin.fileno()
         self._output = self._process.stdout.fileno()
@@ -43,42 +49,39 @@ class HostProcess:
         self._tail = b""
         self._messages: deque[list[Any]] = deque()
 
-    def _keep(self) -> None:
+    def _keep(self, launched: "queue.SimpleQueue[subprocess.Popen[bytes] | OSError]") -> None:
         try:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "medllm.engines.host"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors or subprocess.DEVNULL,
                 bufsize=0,
                 start_new_session=True,
+                env={"GOMP_SPINCOUNT": _SPINS, **os.environ},
             )
         except OSError as error:
-            self._failure = error
+            launched.put(error)
             return
-        finally:
-            self._started.set()
-        self._process.wait()
+        launched.put(process)
+        process.wait()
 
     @property
     def pid(self) -> int:
         """Process id of the host."""
-        assert self._process is not None
         return self._process.pid
 
     @property
     def alive(self) -> bool:
         """Whether the host runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """Ends the host at once."""
-        assert self._process is not None
         self._process.kill()
 
     def dispose(self) -> None:
         """Ends the host and frees its pipes; nothing may be sent or received after it."""
-        assert self._process is not None
         assert self._process.stdin is not None and self._process.stdout is not None
         self.kill()
         self._process.wait()
@@ -134,10 +137,7 @@ class HostProcess:
         *lines, self._tail = (self._tail + data).split(b"\n")
         try:
             for line in lines:
-                message = json.loads(line)
-                if not isinstance(message, list) or not message:
-                    raise ValueError("not a message")
-                self._messages.append(message)
+                self._messages.append(_parse(line))
         except ValueError as error:
             self.kill()
             raise EngineError(
@@ -146,7 +146,6 @@ class HostProcess:
 
     def ended(self) -> EngineError:
         """The error that tells how the host, which is ending, ended."""
-        assert self._process is not None
         try:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -167,6 +166,13 @@ class HostProcess:
         return f": {last[:200].rstrip('.')}" if last else ""
 
 
+def _parse(line: bytes) -> list[Any]:
+    message = json.loads(line)
+    if not isinstance(message, list) or not message:
+        raise ValueError("not a message")
+    return message
+
+
 def _how(code: int) -> str:
     if code == -signal.SIGKILL:
         return "was killed, as happens when memory runs out"
@@ -182,7 +188,7 @@ def _how(code: int) -> str:
 def _scratch() -> IO[bytes] | None:
     """A file for standard error: in memory or temporary, or none where neither can be had."""
     try:
-        if sys.platform == "linux":
+        if hasattr(os, "memfd_create"):
             return os.fdopen(os.memfd_create("engine-errors"), "w+b", buffering=0)
         return tempfile.TemporaryFile(buffering=0)
     except OSError:

@@ -16,11 +16,12 @@ from typing import Any
 from medllm import models
 from medllm.engines.host_process import HostProcess
 from medllm.engines.protocol import Done, Event, ModelInfo, Progress, Request, Token
-from medllm.errors import EngineError, ModelError, UsageError
+from medllm.errors import EngineError, MedLLMError, ModelError, UsageError
 
 _AGAIN = "Ask again; the engine starts anew."
 _CANCEL_S = 1.0  # a host that does not stop by itself in this time is killed
 _POLL_S = 0.2
+_SMALL = 32 << 20  # bytes of tensors, all of which are read for each token
 _MOST_THREADS = 16  # decoding is bound by memory long before
 
 
@@ -31,7 +32,7 @@ class LlamaCppEngine:
         model: the file.
         context: tokens that prompt and answer may take together; 0 takes as many as
             is sensible: the model's own, at most 4096, fewer where memory is short.
-        threads: of the computation; 0 takes one a physical core.
+        threads: of the computation; 0 takes what suits machine and model.
         patience: seconds of silence after which the host counts as lost.
     """
 
@@ -142,7 +143,7 @@ class LlamaCppEngine:
                     "load": {
                         "path": str(self._model.resolve()),
                         "context": context,
-                        "threads": self._threads or default_threads(),
+                        "threads": self._threads or default_threads(facts.tensor_bytes),
                     }
                 }
             )
@@ -268,17 +269,27 @@ class _Turn:
         self._engine._busy.release()
 
 
-def default_threads() -> int:
-    """Physical cores that this process may use, at most 16."""
+def default_threads(tensor_bytes: int) -> int:
+    """Threads for a model of that size: the physical cores that may be used, at most 16.
+
+    One for the smallest models: their steps are so short that threads spend them
+    waiting for each other, and any other program at work then slows them tenfold.
+    """
     import psutil
 
+    if tensor_bytes < _SMALL:
+        return 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     return max(1, min(physical, allowed or physical, _MOST_THREADS))
 
 
-def _error(message: list[Any]) -> EngineError | ModelError | UsageError:
-    kinds = {"usage": UsageError, "model": ModelError, "engine": EngineError}
+def _error(message: list[Any]) -> MedLLMError:
+    kinds: dict[str, type[MedLLMError]] = {
+        "usage": UsageError,
+        "model": ModelError,
+        "engine": EngineError,
+    }
     if message[0] == "error" and len(message) == 4 and message[1] in kinds:
         return kinds[message[1]](message[2], message[3])
     return EngineError(

@@ -31,6 +31,7 @@ class Outline:
         self._reach = 2 * max((len(opening) for opening in openings), default=0) + 8
         self._index = 0
         self._recent = ""
+        self._has_word = False
         self._begin_part()
 
     @staticmethod
