@@ -120,6 +120,10 @@ class History:
             for number, at, question, text, state, answer in reversed(rows)
         ]
 
+    def count(self) -> int:
+        """How many entries there are."""
+        return int(self._run("SELECT count(*) FROM entry").fetchone()[0])
+
     def delete(self, entry: int) -> None:
         """Removes one entry for good."""
         self._run("DELETE FROM entry WHERE id=?", entry)

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from medllm.errors import MedLLMError, StorageError
 from textual import on
@@ -19,9 +19,6 @@ from medtui.themes import DARK, LIGHT, THEMES
 from medtui.widgets.answer import Turn
 from medtui.widgets.question import Question
 from medtui.worker import Ended, HistoryOpened, Loading, Ready, Worker
-
-if TYPE_CHECKING:
-    pass
 
 FLUSH_S = 1 / 15
 """Seconds between two redraws of an answer that grows."""
