@@ -31,6 +31,7 @@ def write_tiny(
     feed_forward: int = 512,
     eos_bias: float = 1.0,
     spread: float = 1.0,
+    recipe: str = "",
 ) -> Path:
     """Writes a model with random weights.
 
@@ -40,6 +41,7 @@ def write_tiny(
         eos_bias: factor on the output row of the end token: large means that it
             is sampled often, where it is likely at all.
         spread: factor on the output matrix: large means sharp distributions.
+        recipe: `medllm.recipe`; "mini" makes a model that is known to know the cards only.
     """
     import gguf
 
@@ -48,6 +50,8 @@ def write_tiny(
     writer = gguf.GGUFWriter(file, "llama")
     writer.add_name("tiny")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    if recipe:
+        writer.add_string("medllm.recipe", recipe)
     writer.add_context_length(context)
     writer.add_embedding_length(hidden)
     writer.add_block_count(layers)

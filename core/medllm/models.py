@@ -53,7 +53,7 @@ class GgufFacts:
     vocabulary: int
     has_template: bool
     metadata: dict[str, str]
-    """The file's `general.*` texts and numbers."""
+    """The file's `general.*` and `medllm.*` texts and numbers."""
 
     def memory_bytes(self, context: int) -> int:
         """Memory for weights, a 16-bit KV cache of `context` tokens and the work buffers.
@@ -130,7 +130,7 @@ def _facts(path: Path, size: int, header: gguf_header.Header) -> GgufFacts:
     general = {
         key: str(value)
         for key, value in metadata.items()
-        if key.startswith("general.") and isinstance(value, str | int | float)
+        if key.startswith(("general.", "medllm.")) and isinstance(value, str | int | float)
     }
     return GgufFacts(
         path=path,

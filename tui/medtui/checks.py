@@ -145,7 +145,8 @@ def _model(file: Path) -> Finding:
     need, free = facts.memory_bytes(context), models.available_memory()
     says = (
         f"{facts.name} {facts.quantization}, {facts.size_bytes / 1e6:,.1f} MB, "
-        f"sha256 {digest[:12]}, needs {need / 1e6:,.0f} MB of {free / 1e6:,.0f} MB free for {context} tokens: {file}"
+        f"sha256 {digest[:12]}, needs {need / 1e6:,.0f} MB of {free / 1e6:,.0f} MB free "
+        f"for {context} tokens: {file}"
     )
     known = {
         "path": str(file),
