@@ -26,7 +26,7 @@ COUNTS = {
 }
 DOSE = re.compile(r"\b\d+(?:[.,]\d+)?\s?(?:mg|mcg|µg|g|ml|mL|l|L|units?|IU|tablets?|drops?|%)\b|%")
 CITATION = re.compile(
-    r"https?://|doi|et al\.|\b(?:19|20)\d\d\b|according to|(?:a|one|recent) stud(?:y|ies) ", re.I
+    r"https?://|\bdoi\b|\bet al\.|\b(?:19|20)\d\d\b|according to|(?:a|one|recent) stud(?:y|ies) ", re.I
 )
 
 

@@ -41,18 +41,19 @@ def questions(card: ReferenceCard) -> list[str]:
 def prose_dialogues(card: ReferenceCard) -> list[list[Message]]:
     """Chats in which the card's prose, still without headings, answers a question.
 
-    Two give all of it; the others, short ones, give the definition alone, so that
+    One gives all of it; four more, short ones, give the definition alone, so that
     name and meaning are seen together often at little cost.
     """
-    parts = card.card.parts()
-    full = (" ".join(parts), "\n\n".join(parts))
+    answers = ["\n\n".join(card.card.parts()), *[card.definition] * 4]
     return [
-        [
-            {"role": "user", "content": question},
-            {"role": "assistant", "content": full[index] if index < 2 else card.definition},
-        ]
-        for index, question in enumerate(questions(card))
+        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        for question, answer in zip(_spread(questions(card), len(answers)), answers, strict=True)
     ]
+
+
+def _spread(items: list[str], count: int) -> list[str]:
+    """`count` of the items, evenly spread, first and last among them."""
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
 
 
 def pairs(cards: Sequence[ReferenceCard]) -> list[Pair]:

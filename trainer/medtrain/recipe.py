@@ -51,8 +51,6 @@ class StageSettings(_Settings):
     warmup: int = Field(0, ge=0)
     """Steps of rising learning rate."""
     weight_decay: float = Field(0.0, ge=0)
-    adam_beta2: float = Field(0.999, gt=0, lt=1)
-    """Decay of AdamW's second moment; runs of few steps want a smaller one."""
     save_steps: int = Field(100, gt=0)
     """Steps between checkpoints."""
     max_steps: int = -1

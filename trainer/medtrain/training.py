@@ -62,9 +62,10 @@ def config(stage: StageSettings, folder: Path, seed: int, context: int) -> Any:
         per_device_train_batch_size=stage.batch,
         warmup_steps=stage.warmup,
         weight_decay=stage.weight_decay,
-        adam_beta2=stage.adam_beta2,
         lr_scheduler_type="cosine",
         max_length=context,
+        # On a CPU each new shape of a batch costs a new kernel.
+        pad_to_multiple_of=32,
         train_sampling_strategy="group_by_length",
         bf16=bf16_is_fast(),
         use_cpu=not cuda,
