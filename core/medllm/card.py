@@ -17,6 +17,7 @@ text, blank lines too many).
 import re
 import unicodedata
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Any
 
 from medllm.errors import CardError
@@ -92,7 +93,7 @@ def parse_partial(text: str) -> dict[str, str]:
     """The parts of a card that is still being written, by field; the last may be unfinished."""
     found: dict[str, str] = {}
     marks = list(_ANY_HEADING.finditer(text))
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+    for mark, following in zip_longest(marks, marks[1:]):
         heading = HEADINGS[3] if mark[0] == READ_AS_LAST else mark[0]
         body = text[mark.end() : following.start() if following else len(text)]
         found.setdefault(FIELDS[HEADINGS.index(heading)], body.strip())
@@ -108,7 +109,7 @@ def render(card: Card) -> str:
     """
     text = "\n\n".join(f"{h} {p}" for h, p in zip(HEADINGS, card.parts(), strict=True))
     match = _FORMAT.fullmatch(text)
-    if match is None or tuple(match[field] for field in FIELDS) != card.parts():
+    if match is None or tuple(match[field].strip(" \n") for field in FIELDS) != card.parts():
         raise CardError("A part of the card can't be written so that it is read back the same.")
     return text
 

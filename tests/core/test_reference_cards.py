@@ -4,11 +4,11 @@ import re
 from collections import Counter
 
 import pytest
-
 from medeval.readability import flesch_kincaid_grade
 from medllm import card
 from medllm.reference import ReferenceCard, builtin_cards
 from medllm.terminology.normalise import key
+
 from tests import public_data
 
 CARDS = builtin_cards()
@@ -26,7 +26,8 @@ COUNTS = {
 }
 DOSE = re.compile(r"\b\d+(?:[.,]\d+)?\s?(?:mg|mcg|µg|g|ml|mL|l|L|units?|IU|tablets?|drops?|%)\b|%")
 CITATION = re.compile(
-    r"https?://|\bdoi\b|\bet al\.|\b(?:19|20)\d\d\b|according to|(?:a|one|recent) stud(?:y|ies) ", re.I
+    r"https?://|\bdoi\b|\bet al\.|\b(?:19|20)\d\d\b|according to|(?:a|one|recent) stud(?:y|ies) ",
+    re.I,
 )
 
 

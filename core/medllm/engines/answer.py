@@ -10,7 +10,7 @@ from medllm.engines.constraint import Constraint
 from medllm.engines.decoder import Cancelled, Decoder
 from medllm.engines.outline import Outline
 from medllm.engines.protocol import Done, Event, Request, Token
-from medllm.engines.sampling import Logits, Sampler
+from medllm.engines.sampling import Logits, Mask, Sampler
 from medllm.errors import UsageError
 
 _ROOM = 16  # tokens that must be left for an answer
@@ -82,10 +82,10 @@ class Held:
             return Step([], end="length")
         token = self._sampler.pick(logits)
         if token not in self._ends and not self._constraint.allows(token):
-            mask = self._constraint.mask()
-            if not mask.any():
+            chosen = self._pick_allowed(logits, self._constraint.mask())
+            if chosen is None:
                 return Step([], end="length")
-            token = self._sampler.pick(logits, mask)
+            token = chosen
         if token not in self._ends:
             return self._take(logits, token)
         wordless = bool(self._openings) and not self._outline.has_word
@@ -122,11 +122,23 @@ class Held:
                 return Step([], end="stop", dropped=dropped)
         mask = self._constraint.mask()
         mask[list(self._ends)] = False
-        if self._openings and (mask & self._vocabulary.letters()).any():
-            mask &= self._vocabulary.letters()
-        if not mask.any():
+        token = None
+        if self._openings:
+            token = self._pick_allowed(logits, mask & self._vocabulary.letters())
+        if token is None:
+            token = self._pick_allowed(logits, mask)
+        if token is None:
             return Step([], end="length", dropped=dropped)
-        return self._take(logits, self._sampler.pick(logits, mask), dropped)
+        return self._take(logits, token, dropped)
+
+    def _pick_allowed(self, logits: Logits, mask: Mask) -> int | None:
+        """A token of `mask` that the constraint allows in every respect; None for none."""
+        while mask.any():
+            token = self._sampler.pick(logits, mask)
+            if self._constraint.allows(token):
+                return token
+            mask[token] = False
+        return None
 
     def _write_opening(self) -> list[int]:
         for text in self._outline.next_openings():

@@ -105,7 +105,10 @@ class Constraint:
         return any(self.allows(token) for token in self._vocabulary.ends)
 
     def mask(self) -> Mask:
-        """For each token of the vocabulary, whether it may come next. Shape: (size,)."""
+        """For each token of the vocabulary, whether the grammar takes it. Shape: (size,).
+
+        The other conditions are left to `allows`, asked of the one that is chosen.
+        """
         self._all["id"] = np.arange(len(self._all), dtype=np.int32)
         self._all["logit"] = 0.0
         array = native.llama_token_data_array()
@@ -113,11 +116,6 @@ class Constraint:
         array.size = len(self._all)
         native.llama_sampler_apply(self._sampler, ctypes.byref(array))
         mask: Mask = self._all["logit"] == 0.0
-        for token in np.flatnonzero(mask):
-            if int(token) in self._vocabulary.ends:
-                mask[token] = not self._pending
-            elif _split(self._pending + self._vocabulary.piece(int(token))) is None:
-                mask[token] = False
         return mask
 
     def _grammar_allows(self, sampler: Any, token: int) -> bool:

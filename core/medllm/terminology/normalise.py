@@ -38,6 +38,6 @@ def sentence_case(name: str) -> str:
     letters alone is lowered, unless it is someone's name.
     """
     first, space, rest = name.partition(" ")
-    if first in _PROPER or not first[1:].islower():
+    if first in _PROPER or not first[1:2].islower() or not first[1:].islower():
         return name
     return first.lower() + space + rest

@@ -206,12 +206,16 @@ def _stands_alone(span: _Span, spans: Sequence[_Span], folded: Sequence[str]) ->
 
 
 def _same_sense_parts(first: str, second: str) -> bool:
-    """Whether two spellings share first letter and every telling beginning and end of a word."""
+    """Whether no word of two spellings begins or ends in a way that tells them apart.
+
+    A misspelt beginning or end tells nothing; two different known ones do.
+    """
     if first[0] != second[0] or first.count(" ") != second.count(" "):
         return False
     for one, other in zip(first.split(), second.split(), strict=True):
-        if any(one.startswith(part) != other.startswith(part) for part in _TELLING_STARTS):
-            return False
-        if any(one.endswith(part) != other.endswith(part) for part in _TELLING_ENDS):
-            return False
+        for parts, has in ((_TELLING_STARTS, str.startswith), (_TELLING_ENDS, str.endswith)):
+            mine = {part for part in parts if has(one, part)}
+            theirs = {part for part in parts if has(other, part)}
+            if mine and theirs and mine != theirs:
+                return False
     return True
