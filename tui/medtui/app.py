@@ -10,11 +10,13 @@ from medllm.errors import MedLLMError, StorageError
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from medtui import settings, shown
 from medtui.screens.chat import Chat
 from medtui.session import Exchange, Session, StoppedError
+from medtui.text import visible
 from medtui.themes import DARK, LIGHT, THEMES
 from medtui.widgets.answer import Turn
 from medtui.widgets.question import Question
@@ -210,6 +212,20 @@ class MedTui(App[None]):
         except (StorageError, OSError) as error:
             line = error.line() if isinstance(error, MedLLMError) else str(error)
             self.notify(f"The theme is not remembered. {line}", severity="warning")
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Shows a message for a moment; never as markup, since it may hold any file's name."""
+        super().notify(
+            visible(message), title=title, severity=severity, timeout=timeout, markup=False
+        )
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette's entries."""

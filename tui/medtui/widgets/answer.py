@@ -106,11 +106,8 @@ def _foot(shown: Shown) -> Content:
             )
             for number, term in enumerate(shown.nearest)
         ]
-    mark = "✗" if shown.error else "!"
     lines += [
-        Content.assemble(
-            (f"{mark} {visible(note)}", "$error" if note == shown.error else "$warning")
-        )
+        Content.styled(f"! {visible(note)}", "$error" if note == shown.error else "$warning")
         for note in shown.notes()
     ]
     if shown.provenance:

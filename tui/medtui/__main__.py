@@ -1,0 +1,5 @@
+"""`python -m medtui`."""
+
+from medtui.cli import main
+
+main()
