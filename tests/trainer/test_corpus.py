@@ -1,0 +1,37 @@
+"""What the mini model reads: no heading before tuning, no test card in it."""
+
+from medllm import card
+from medllm.reference import builtin_cards
+from medtrain import corpus
+
+CARDS = builtin_cards()
+
+
+def test_prose_has_every_part_and_no_heading() -> None:
+    for entry in CARDS:
+        for text in corpus.prose(entry):
+            assert not any(heading in text for heading in card.HEADINGS), entry.id
+            assert all(part in text for part in entry.card.parts()), entry.id
+        for chat in corpus.prose_dialogues(entry):
+            assert not any(h in turn["content"] for turn in chat for h in card.HEADINGS)
+
+
+def test_the_prose_of_all_splits_is_read() -> None:
+    assert {c.split for c in CARDS if corpus.prose(c)} >= {"train", "test"}
+
+
+def test_no_card_of_the_test_split_is_in_the_tuning() -> None:
+    completions = {pair["completion"][0]["content"] for pair in corpus.pairs(CARDS)}
+    assert {c.text for c in CARDS if c.split == "train"} == completions
+    assert not completions & {c.text for c in CARDS if c.split == "test"}
+
+
+def test_every_name_is_asked_for() -> None:
+    for entry in CARDS:
+        asked = " | ".join(corpus.questions(entry)).casefold()
+        assert all(name.casefold() in asked for name in entry.names()), entry.id
+        assert len(set(corpus.questions(entry))) == len(corpus.questions(entry)) >= 5
+
+
+def test_the_pairs_are_the_same_each_time() -> None:
+    assert corpus.pairs(CARDS) == corpus.pairs(CARDS)

@@ -1,0 +1,5 @@
+"""`python -m medtrain`."""
+
+from medtrain.cli import main
+
+main()
