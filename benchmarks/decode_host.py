@@ -22,7 +22,7 @@ import numpy as np
 from llama_cpp import llama_cpp as native
 from medllm import card, models, paths, prompts
 from medllm.engines.llamacpp import LlamaCppEngine, default_threads
-from medllm.engines.protocol import Request, Token
+from medllm.engines.protocol import Done, Request
 from shapes import write_1b
 
 _QUESTION = "What is hypertension?"
@@ -50,13 +50,17 @@ class BareLoop:
         self._vocabulary = native.llama_model_get_vocab(self._model)
         self._size = native.llama_vocab_n_tokens(self._vocabulary)
 
+    def tokenize(self, text: str) -> Any:
+        """Tokens of a short text, as an array."""
+        array, data = (native.llama_token * 128)(), text.encode()
+        count = native.llama_tokenize(self._vocabulary, data, len(data), array, 128, False, True)
+        return (native.llama_token * count)(*array[:count])
+
     def rate(self, tokens: int) -> float:
         """Tokens a second over `tokens` tokens after a short prompt."""
         native.llama_memory_clear(native.llama_get_memory(self._context), True)
-        prompt = (native.llama_token * 64)()
-        text = _QUESTION.encode()
-        count = native.llama_tokenize(self._vocabulary, text, len(text), prompt, 64, True, True)
-        native.llama_decode(self._context, native.llama_batch_get_one(prompt, count))
+        prompt = self.tokenize(_QUESTION + card.HEADINGS[0])
+        native.llama_decode(self._context, native.llama_batch_get_one(prompt, len(prompt)))
         one, buffer = (native.llama_token * 1)(), ctypes.create_string_buffer(64)
         batch = native.llama_batch_get_one(one, 1)
         logits = None
@@ -72,10 +76,14 @@ class BareLoop:
         return tokens / (time.perf_counter() - started)
 
 
-def host_rate(engine: LlamaCppEngine, tokens: int) -> tuple[float, int]:
-    """Chosen tokens a second of one answer of about `tokens`, and how many they were."""
+def host_rate(engine: LlamaCppEngine, tokens: int, written: int) -> tuple[float, int]:
+    """Chosen tokens a second of one answer of at most `tokens`, and how many they were.
+
+    The clock runs from the arrival of the first token to that of the end; `written`
+    tokens, the first heading, came with the prompt.
+    """
     request = Request(
-        prompts.messages(_QUESTION),
+        prompts.messages(_QUESTION, system=None),
         grammar=card.grammar(),
         openings=card.openings()[:1],
         max_tokens=tokens,
@@ -83,9 +91,9 @@ def host_rate(engine: LlamaCppEngine, tokens: int) -> tuple[float, int]:
     )
     started, chosen = 0.0, 0
     for event in engine.stream(request):
-        if isinstance(event, Token):
-            started = started or time.perf_counter()
-            chosen += event.logprob is not None
+        started = started or time.perf_counter()
+        if isinstance(event, Done):
+            chosen = event.tokens - written
     return chosen / (time.perf_counter() - started), chosen
 
 
@@ -93,12 +101,13 @@ def compare(model: Path, tokens: int, runs: int) -> tuple[float, float]:
     """Median tokens a second of the bare loop and through the host."""
     bare, engine = BareLoop(model), LlamaCppEngine(model)
     engine.load()
-    _, chosen = host_rate(engine, tokens)
+    written = len(bare.tokenize(card.HEADINGS[0]))
+    _, chosen = host_rate(engine, tokens, written)
     bare.rate(chosen)
     bare_rates, host_rates = [], []
     for _ in range(runs):
         bare_rates.append(bare.rate(chosen))
-        host_rates.append(host_rate(engine, tokens)[0])
+        host_rates.append(host_rate(engine, tokens, written)[0])
     engine.close()
     return statistics.median(bare_rates), statistics.median(host_rates)
 
