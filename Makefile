@@ -25,9 +25,9 @@ lint: $(VENV)/dev.done
 # Trains, converts and measures the mini model: about an hour on two cores.
 mini: $(VENV)/dev.done
 	$(BIN)/medtrain run mini --out $(RUN)
-	$(BIN)/medconvert $(RUN) --name medical-llm-mini
-	$(BIN)/medconvert $(RUN) --name medical-llm-mini-base --base-only
-	$(BIN)/python data/models/install.py $(RUN)
+	$(BIN)/medconvert $(RUN) --name medical-llm-mini --out data/models/medical-llm-mini.q4_k_m.gguf
+	$(BIN)/medconvert $(RUN) --name medical-llm-mini-base --no-adapter --out data/models/medical-llm-mini-base.q4_k_m.gguf
+	$(BIN)/python benchmarks/mini_model.py --run $(RUN)
 
 bench: $(VENV)/dev.done
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
