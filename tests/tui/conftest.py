@@ -1,5 +1,7 @@
 """What the terminal program's tests share: a home of their own, a tiny real model, a runner."""
 
+import asyncio
+import inspect
 import os
 import subprocess
 import sys
@@ -11,6 +13,16 @@ import pytest
 from tests.tiny import write_tiny
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs `async def` tests, which Textual's pilot needs."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from medllm.assistant import Assistant, Delta, Finished
     from medllm.engines.protocol import Engine, ModelInfo, Progress
     from medllm.history import Entry, History, State
+    from medllm.reference import ReferenceCard
 
 GROW_S = 0.5
 """Seconds between two saves of an answer that grows."""
@@ -96,12 +97,18 @@ class Session:
         engine: makes the engine; called once, late, since it imports a lot.
         history_file: where questions are kept; None keeps them in memory.
         seed: of the sampling.
+        reference: cards to answer from instead of the built-in ones.
     """
 
     def __init__(
-        self, engine: "Callable[[], Engine]", history_file: Path | None, seed: int = 0
+        self,
+        engine: "Callable[[], Engine]",
+        history_file: Path | None,
+        seed: int = 0,
+        reference: "Sequence[ReferenceCard] | None" = None,
     ) -> None:
-        self._make_engine, self._file, self._seed = engine, history_file, seed
+        self._make_engine, self._file = engine, history_file
+        self._seed, self._reference = seed, reference
         self._assistant: Assistant | None = None
         self._history: History | None = None
         self._opening = threading.Lock()
@@ -247,7 +254,7 @@ class Session:
         if self._assistant is None:
             from medllm.assistant import Assistant
 
-            self._assistant = Assistant(self._make_engine(), seed=self._seed)
+            self._assistant = Assistant(self._make_engine(), self._reference, self._seed)
         return self._assistant
 
     def _note(self, error: StorageError) -> None:

@@ -108,4 +108,5 @@ class Chat(Screen[None]):
         if event.key == "?":
             self.app.call_later(self.app.run_action, "help")
         elif self.transcript.turns:
-            self.transcript.turns[-1].action_nearest(int(event.key) - 1)
+            nearest = self.transcript.turns[-1].shown.nearest
+            self.app.post_message(Turn.NearestChosen(nearest[int(event.key) - 1]))

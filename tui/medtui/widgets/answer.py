@@ -36,9 +36,8 @@ class Turn(Vertical):
         self.shown = shown
         self.entry = entry
         """Its number in the history, where it came from there."""
-        self._parts = {
-            name: Static(classes=name) for name in ("question", "body", "safety", "foot")
-        }
+        self._parts = {name: Static(classes=name) for name in ("question", "body", "safety")}
+        self._parts["foot"] = _Foot(classes="foot")
 
     def compose(self) -> ComposeResult:
         yield from self._parts.values()
@@ -68,10 +67,15 @@ class Turn(Vertical):
             part.display = bool(content.plain)
             part.update(content)
 
+
+class _Foot(Static):
+    """What stands under an answer; its offered terms can be clicked."""
+
     def action_nearest(self, number: int) -> None:
         """Asks for a term that was offered; `number` counts from 0."""
-        if number < len(self.shown.nearest):
-            self.post_message(self.NearestChosen(self.shown.nearest[number]))
+        turn = self.parent
+        if isinstance(turn, Turn):
+            self.app.post_message(Turn.NearestChosen(turn.shown.nearest[number]))
 
 
 def _body(shown: Shown, parts: list[tuple[str | None, str]]) -> Content:
