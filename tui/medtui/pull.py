@@ -5,6 +5,7 @@ where it was (HTTP ranges), is held against the Hub's SHA-256 and checked as a
 model before it takes its name.
 """
 
+import os
 import re
 import shutil
 import sys
@@ -53,11 +54,11 @@ def run(repository: str, file: str | None, revision: str) -> None:
         StorageError: no room.
         MedLLMError: no connection.
     """
+    # The Hub's library would tell it more than a download needs.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     repository = repository.removeprefix("https://huggingface.co/").removeprefix("hf.co/")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise UsageError(
-            f"{repository} is not a repository.", "Name one like this: medtui pull OWNER/NAME"
-        )
+        raise _no_repository(repository)
     with _clear_errors(repository, revision):
         remote = _look_up(repository, file, revision)
         target = paths.models_dir() / repository / Path(remote.name).name
@@ -167,7 +168,7 @@ def _download(remote: Remote, part: Path, progress: "Progress") -> None:
         if not goes_on:
             progress.update(task, completed=0)
         with open(part, "ab" if goes_on else "wb") as stream:
-            for piece in response.iter_bytes(1 << 20):
+            for piece in response.iter_bytes():
                 stream.write(piece)
                 progress.advance(task, len(piece))
 
@@ -204,6 +205,8 @@ def _clear_errors(repository: str, revision: str) -> Iterator[None]:
     login = "Log in with `hf auth login`, or set HF_TOKEN."
     try:
         yield
+    except errors.HFValidationError as error:
+        raise _no_repository(repository) from error
     except errors.GatedRepoError as error:
         raise ModelError(
             f"{repository} asks for its terms to be accepted first.",
@@ -234,6 +237,10 @@ def _clear_errors(repository: str, revision: str) -> Iterator[None]:
         if _is_network(error):
             raise MedLLMError("The connection to the Hub failed.", _AGAIN) from error
         raise
+
+
+def _no_repository(name: str) -> UsageError:
+    return UsageError(f"{name} is not a repository.", "Name one like this: medtui pull OWNER/NAME")
 
 
 def _of_status(where: str, status: int, login: str) -> MedLLMError:
