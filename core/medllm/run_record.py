@@ -1,6 +1,7 @@
 """run.json: what a stage did, written beside its output and read by the next stage."""
 
 import json
+import os
 import platform
 import resource
 import sys
@@ -86,6 +87,14 @@ def versions(*packages: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def machine() -> dict[str, str]:
+    """What kind of machine this is: no name and no path of it."""
+    return {
+        "processor": f"{os.cpu_count()} cores, {platform.machine()}",
+        "system": platform.system(),
+    }
 
 
 def peak_memory_mb() -> float:

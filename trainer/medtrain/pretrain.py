@@ -1,14 +1,19 @@
 """Stage one of the mini model: a small Llama from scratch, on prose without headings."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medllm import files
 from medllm.reference import ReferenceCard
 
 from medtrain import corpus, tokenizer, training
 from medtrain.progress import ProgressView
 from medtrain.recipe import Recipe
+
+LOG = "log.json"
+"""The trainer's log, in the folder of what it trained."""
 
 
 def texts(cards: Sequence[ReferenceCard], mini: Any) -> list[str]:
@@ -46,7 +51,7 @@ def build_model(recipe: Recipe, mini: Any) -> Any:
     )
 
 
-def run(recipe: Recipe, cards: Sequence[ReferenceCard], work: Path, base: Path) -> list[Any]:
+def run(recipe: Recipe, cards: Sequence[ReferenceCard], work: Path, base: Path) -> None:
     """Trains the base model and saves it, tokenizer included, into `base`.
 
     Args:
@@ -54,9 +59,6 @@ def run(recipe: Recipe, cards: Sequence[ReferenceCard], work: Path, base: Path) 
         cards: all cards; every split is read, as prose.
         work: folder of the checkpoints.
         base: target folder; it appears only when it is whole.
-
-    Returns:
-        The trainer's log.
     """
     from datasets import Dataset
     from transformers import set_seed
@@ -77,13 +79,19 @@ def run(recipe: Recipe, cards: Sequence[ReferenceCard], work: Path, base: Path) 
     )
     training.check_examples(trainer, mini.eos_token_id)
     log = training.fit(trainer, work)
-    save_whole(trainer.model, mini, base)
-    return log
+    save_whole(trainer.model, mini, log, base)
 
 
-def save_whole(model: Any, mini: Any, target: Path) -> None:
-    """Saves model and tokenizer beside `target`, then gives them its name."""
+def save_whole(model: Any, mini: Any, log: list[dict[str, Any]], target: Path) -> None:
+    """Saves model, tokenizer and the trainer's log beside `target`, then gives them its name."""
     part = target.with_name(f".{target.name}.part")
     model.save_pretrained(part)
     mini.save_pretrained(part)
+    files.write_json(part / LOG, log)
     part.rename(target)
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The trainer's log of what `save_whole` saved."""
+    log: list[dict[str, Any]] = json.loads((folder / LOG).read_text("utf-8"))
+    return log

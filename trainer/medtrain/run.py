@@ -1,6 +1,5 @@
 """A whole run: pre-training, tuning, the curve and run.json, resumed where it stopped."""
 
-import json
 import os
 import shutil
 import time
@@ -43,21 +42,12 @@ def run(recipe: Recipe, out: Path) -> RunRecord:
     torch.set_num_threads(os.cpu_count() or 1)
     training.keep_freed_memory()
     work, cards = out / "work", builtin_cards()
-    stages = {
-        "pre-training": (
-            out / "base",
-            lambda folder: pretrain.run(recipe, cards, work / "base", folder),
-        ),
-        "tuning": (
-            out / "adapter",
-            lambda folder: tune.run(recipe, cards, out / "base", work / "adapter", folder),
-        ),
-    }
-    for stage, (folder, train) in stages.items():
-        if not folder.is_dir():
-            log = train(folder)
-            files.write_json(out / f"{folder.name}.log.json", {"stage": stage, "log": log})
-    logs = {stage: _log(out, folder) for stage, (folder, _) in stages.items()}
+    base, adapter = out / "base", out / "adapter"
+    if not base.is_dir():
+        pretrain.run(recipe, cards, work / "base", base)
+    if not adapter.is_dir():
+        tune.run(recipe, cards, base, work / "adapter", adapter)
+    logs = {"pre-training": pretrain.read_log(base), "tuning": pretrain.read_log(adapter)}
     curve.draw(logs, out / "curve.png")
     record.metrics = {stage: _last(log) for stage, log in logs.items()}
     record.outputs = {
@@ -93,14 +83,10 @@ def _begin(recipe: Recipe, out: Path) -> RunRecord:
         adapter="adapter",
         chat_family=recipe.chat_family,
         versions=run_record.versions(*PACKAGES),
+        machine=run_record.machine(),
     )
     record.write(out)
     return record
-
-
-def _log(out: Path, folder: Path) -> list[dict[str, Any]]:
-    log: list[dict[str, Any]] = json.loads((out / f"{folder.name}.log.json").read_text())["log"]
-    return log
 
 
 def _last(log: list[dict[str, Any]]) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from medllm.reference import ReferenceCard
 
@@ -14,7 +13,7 @@ from medtrain.recipe import Recipe
 
 def run(
     recipe: Recipe, cards: Sequence[ReferenceCard], base: Path, work: Path, adapter: Path
-) -> list[Any]:
+) -> None:
     """Tunes on prompt and completion records, with the loss on the completion alone.
 
     Args:
@@ -23,9 +22,6 @@ def run(
         base: folder of the base model.
         work: folder of the checkpoints.
         adapter: target folder; it appears only when it is whole.
-
-    Returns:
-        The trainer's log.
     """
     from datasets import Dataset
     from peft import LoraConfig
@@ -50,5 +46,4 @@ def run(
     )
     training.check_examples(trainer, mini.eos_token_id)
     log = training.fit(trainer, work)
-    save_whole(trainer.model, mini, adapter)
-    return log
+    save_whole(trainer.model, mini, log, adapter)
