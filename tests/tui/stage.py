@@ -16,7 +16,7 @@ def staged(
 ) -> MedTui:
     """The app with a scripted engine."""
     app = MedTui(Session(lambda: engine, history, reference=CARDS), theme)
-    app._chat.call_later(lambda: setattr(app._chat.question, "cursor_blink", False))
+    app.chat.call_later(lambda: setattr(app.chat.question, "cursor_blink", False))
     return app
 
 
@@ -34,7 +34,7 @@ async def ready(pilot: Pilot[None]) -> MedTui:
     """Waits until the model is there."""
     app = pilot.app
     assert isinstance(app, MedTui)
-    await until(pilot, lambda: app._chat.status.state == "ready")
+    await until(pilot, lambda: app.chat.status.state == "ready")
     return app
 
 
@@ -42,15 +42,15 @@ async def ask(pilot: Pilot[None], question: str) -> MedTui:
     """Types a question and presses Enter."""
     app = pilot.app
     assert isinstance(app, MedTui)
-    before = app._chat.transcript.turns[-1:]
-    app._chat.question.value = question
+    before = app.chat.transcript.turns[-1:]
+    app.chat.question.value = question
     await pilot.press("enter")
-    await until(pilot, lambda: app._chat.transcript.turns[-1:] != before)
+    await until(pilot, lambda: app.chat.transcript.turns[-1:] != before)
     return app
 
 
 async def answered(pilot: Pilot[None], question: str) -> MedTui:
     """Asks and waits for the end of the answer."""
     app = await ask(pilot, question)
-    await until(pilot, lambda: app._live is None)
+    await until(pilot, lambda: not app.answering)
     return app

@@ -20,7 +20,7 @@ TEXT = HYPERTENSION.text
 
 def shown(app, part: str, turn: int = -1) -> str:  # type: ignore[no-untyped-def]
     """Text of a part of a turn, empty where it is hidden."""
-    widget = app._chat.transcript.turns[turn].query_one(f".{part}", Static)
+    widget = app.chat.transcript.turns[turn].query_one(f".{part}", Static)
     return str(widget.visual) if widget.display else ""
 
 
@@ -31,16 +31,16 @@ async def test_an_answer_grows_and_is_finished(home: Path) -> None:
         await ready(pilot)
         await ask(pilot, "What is hypertension?")
         await until(pilot, lambda: "small arteries" in shown(app, "body"))
-        assert app._chat.status.state == "answering"
+        assert app.chat.status.state == "answering"
         assert shown(app, "safety") == ""
         engine.go.set()
-        await until(pilot, lambda: app._live is None)
+        await until(pilot, lambda: not app.answering)
         assert shown(app, "body").startswith("Hypertension   reference ")
         assert "emergency care" in shown(app, "safety")
         assert "sha256 1a2b3c4d" in shown(app, "foot")
-        assert app._chat.status.state == "ready"
-        assert app._chat.status.refused == 0
-        assert app._chat.question.value == ""
+        assert app.chat.status.state == "ready"
+        assert app.chat.status.refused == 0
+        assert app.chat.question.value == ""
 
 
 async def test_an_answer_that_strays_is_replaced_and_says_so() -> None:
@@ -61,11 +61,11 @@ async def test_esc_keeps_what_had_arrived(home: Path) -> None:
         await until(pilot, engine.held.is_set)
         await until(pilot, lambda: "Definition" in shown(app, "body"))
         await pilot.press("escape")
-        await until(pilot, lambda: app._live is None)
+        await until(pilot, lambda: not app.answering)
         assert "Stopped; what had arrived is kept." in shown(app, "foot")
         assert "Definition" in shown(app, "body")
         engine.hold_at = None
-        assert (await answered(pilot, "hypotension"))._chat.status.state == "ready"
+        assert (await answered(pilot, "hypotension")).chat.status.state == "ready"
         first, second = app._session.earlier(9)
         assert (first.state, first.text) == ("stopped", "".join(engine.pieces[:30]).strip())
         assert second.state == "done"
@@ -75,7 +75,7 @@ async def test_a_question_may_be_asked_and_stopped_while_the_model_loads(home: P
     engine = ScriptedEngine(in_pieces(TEXT), hold_load=True)
     app = staged(engine, home / "history.sqlite3")
     async with app.run_test() as pilot:
-        await until(pilot, lambda: app._chat.status.state == "loading 40%")
+        await until(pilot, lambda: app.chat.status.state == "loading 40%")
         await ask(pilot, "hypertension")
         # It is saved before anything is loaded for it.
         assert [entry.state for entry in app._session.earlier(9)] == ["open"]
@@ -83,7 +83,7 @@ async def test_a_question_may_be_asked_and_stopped_while_the_model_loads(home: P
         assert "Stopped" in shown(app, "foot")
         await ask(pilot, "hypotension")
         engine.go.set()
-        await until(pilot, lambda: app._live is None)
+        await until(pilot, lambda: not app.answering)
         assert [entry.state for entry in app._session.earlier(9)] == ["stopped", "done"]
 
 
@@ -110,15 +110,15 @@ async def test_nearest_terms_are_asked_by_key_and_by_click() -> None:
         assert "1 Hypertension" in shown(app, "foot")
         assert "no answer" in shown(app, "body")
         await pilot.press("1")
-        await until(pilot, lambda: len(app._chat.transcript.turns) == 2 and app._live is None)
+        await until(pilot, lambda: len(app.chat.transcript.turns) == 2 and not app.answering)
         assert shown(app, "question") == "What is Hypertension?"
         await pilot.press("1")  # nothing is offered any more: it is typed
-        assert app._chat.question.value == "1"
-        app._chat.question.value = ""
+        assert app.chat.question.value == "1"
+        app.chat.question.value = ""
         await answered(pilot, "What is portal hypotension?")
-        foot = app._chat.transcript.turns[-1].query_one(".foot", Static)
+        foot = app.chat.transcript.turns[-1].query_one(".foot", Static)
         await pilot.click(foot, offset=(6, 1))
-        await until(pilot, lambda: len(app._chat.transcript.turns) == 4)
+        await until(pilot, lambda: len(app.chat.transcript.turns) == 4)
 
 
 async def test_up_and_down_recall_questions_those_of_the_history_too(home: Path) -> None:
@@ -134,7 +134,7 @@ async def test_up_and_down_recall_questions_those_of_the_history_too(home: Path)
         seen = []
         for key in ("up", "up", "up", "up", "down", "down", "down", "down"):
             await pilot.press(key)
-            seen.append(app._chat.question.value)
+            seen.append(app.chat.question.value)
         assert seen == [
             *("hypertension", "old?", "older?", "older?"),
             *("old?", "hypertension", "new", "new"),
@@ -148,7 +148,7 @@ async def test_the_transcript_is_a_window_that_grows_upwards(home: Path) -> None
     history.close()
     app = staged(ScriptedEngine(in_pieces(TEXT)), home / "history.sqlite3")
     async with app.run_test() as pilot:
-        transcript = app._chat.transcript
+        transcript = app.chat.transcript
 
         def questions() -> list[str]:
             return [turn.shown.question for turn in transcript.turns]
@@ -173,10 +173,10 @@ async def test_empty_and_long_questions_are_refused_in_a_line(home: Path) -> Non
     async with app.run_test() as pilot:
         await ready(pilot)
         for question, says in (("  ", "empty"), ("a" * 100_000, "100,000 characters")):
-            app._chat.question.value = question
+            app.chat.question.value = question
             await pilot.press("enter")
             await until(pilot, lambda says=says: any(says in n.message for n in app._notifications))
-        assert app._chat.transcript.turns == []
+        assert app.chat.transcript.turns == []
         assert app._session.earlier(9) == []
 
 
@@ -186,12 +186,12 @@ async def test_a_pasted_document_is_cut_and_its_lines_are_joined() -> None:
     app = staged(ScriptedEngine())
     async with app.run_test() as pilot:
         await ready(pilot)
-        app._chat.question.post_message(Paste("What is\r\nhypertension?\n"))
-        await until(pilot, lambda: app._chat.question.value == "What is hypertension?")
-        app._chat.question.value = ""
-        app._chat.question.post_message(Paste("word " * 20_000))
+        app.chat.question.post_message(Paste("What is\r\nhypertension?\n"))
+        await until(pilot, lambda: app.chat.question.value == "What is hypertension?")
+        app.chat.question.value = ""
+        app.chat.question.post_message(Paste("word " * 20_000))
         await until(pilot, lambda: any("100,000" in n.message for n in app._notifications))
-        assert len(app._chat.question.value) < 5000
+        assert len(app.chat.question.value) < 5000
 
 
 async def test_one_question_at_a_time() -> None:
@@ -200,11 +200,11 @@ async def test_one_question_at_a_time() -> None:
     async with app.run_test() as pilot:
         await ready(pilot)
         await ask(pilot, "hypertension")
-        app._chat.question.value = "hypotension"
+        app.chat.question.value = "hypotension"
         await pilot.press("enter")
         await until(pilot, lambda: any("One question" in n.message for n in app._notifications))
-        assert app._chat.question.value == "hypotension"
-        assert len(app._chat.transcript.turns) == 1
+        assert app.chat.question.value == "hypotension"
+        assert len(app.chat.transcript.turns) == 1
 
 
 async def test_a_history_that_fills_up_in_mid_answer_loses_no_answer(
@@ -222,7 +222,7 @@ async def test_a_history_that_fills_up_in_mid_answer_loses_no_answer(
 
         monkeypatch.setattr(History, "finish", full)
         engine.go.set()
-        await until(pilot, lambda: app._live is None)
+        await until(pilot, lambda: not app.answering)
         assert "emergency care" in shown(app, "safety")
         assert any("disk full" in n.message for n in app._notifications)
         monkeypatch.undo()
@@ -250,7 +250,7 @@ async def test_help_opens_and_closes(key: str) -> None:
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, Help))
         await pilot.press("a", "question_mark")
-        assert app._chat.question.value == "a?"
+        assert app.chat.question.value == "a?"
 
 
 async def test_markup_and_escapes_are_shown_as_text() -> None:
@@ -260,9 +260,9 @@ async def test_markup_and_escapes_are_shown_as_text() -> None:
         await ready(pilot)
         app._session.stop()
         await ask(pilot, "hypertension [b] [/x]")
-        await until(pilot, lambda: app._live is None)
+        await until(pilot, lambda: not app.answering)
         assert shown(app, "question") == "hypertension [b] [/x]"
-        app._chat.transcript.turns[-1].show(app._chat.transcript.turns[-1].shown.grown(wild))
+        app.chat.transcript.turns[-1].show(app.chat.transcript.turns[-1].shown.grown(wild))
         await pilot.pause()
         assert "[red]x[/red] [@click=app.quit]y[/] [31mz `q` [unclosed" in shown(app, "body")
 
@@ -286,7 +286,7 @@ async def test_quitting_does_not_wait_for_an_answer(home: Path) -> None:
 async def test_an_unexpected_fault_of_the_engine_is_a_line() -> None:
     app = staged(ScriptedEngine(in_pieces(TEXT), load_error=RuntimeError("odd")))  # type: ignore[arg-type]
     async with app.run_test() as pilot:
-        await until(pilot, lambda: app._chat.status.state == "no model")
+        await until(pilot, lambda: app.chat.status.state == "no model")
         await answered(pilot, "hypertension")
         assert "! Something unexpected happened (RuntimeError: odd)." in shown(app, "foot")
         assert threading.active_count() < 20

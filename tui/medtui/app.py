@@ -52,18 +52,27 @@ class MedTui(App[None]):
             self.register_theme(known)
         self.theme = theme if theme in self.available_themes else DARK
         self._remembered = self.theme
-        self._chat = Chat(session)
+        self.chat = Chat(session)
+        """The screen that is there all the time."""
         self._worker = Worker(session, self.post_message)
         self._live: tuple[Exchange, Turn] | None = None
-        self._model_ready = False
+
+    @property
+    def answering(self) -> bool:
+        """Whether a question is under way."""
+        return self._live is not None
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The chat screen is the first and stays."""
+        return self.chat
 
     def on_mount(self) -> None:
-        self.push_screen(self._chat)
-        self._chat.call_after_refresh(self._start)
         self._watch_signals()
 
-    async def _start(self) -> None:
-        """Everything that is slow begins here, after the first screen is painted."""
+    def on_ready(self) -> None:
+        """Begins all that is slow, now that the first screen is painted."""
+        if self._worker.ident is not None:  # Textual may say so twice
+            return
         if self._trouble:
             self.notify(self._trouble.line(), severity="warning", timeout=10)
         self.set_interval(FLUSH_S, self._show_growth)
@@ -82,18 +91,18 @@ class MedTui(App[None]):
         if event.error:
             self._lose_history(event.error)
         else:
-            await self._chat.load_earlier()
+            await self.chat.load_earlier()
 
     @on(Loading)
     def show_loading(self, event: Loading) -> None:
         """Tells how far the model is loaded."""
         begins = event.share >= 1 and self._live
-        self._chat.status.state = "answering" if begins else f"loading {event.share:.0%}"
+        self.chat.status.state = "answering" if begins else f"loading {event.share:.0%}"
 
     @on(Ready)
     def show_ready(self, event: Ready) -> None:
         """Tells the model, or why there is none."""
-        status = self._chat.status
+        status = self.chat.status
         if event.info:
             status.model = f"{event.info.name} {event.info.quantization}"
             status.state = "answering" if self._live else "ready"
@@ -105,7 +114,7 @@ class MedTui(App[None]):
     async def take_question(self, event: Question.Submitted) -> None:
         """Asks what was typed."""
         if await self.ask(event.value):
-            self._chat.question.clear()
+            self.chat.question.clear()
 
     @on(Turn.NearestChosen)
     async def take_nearest(self, event: Turn.NearestChosen) -> None:
@@ -122,12 +131,12 @@ class MedTui(App[None]):
         except MedLLMError as error:
             self.notify(error.line(), severity="warning", timeout=8)
             return False
-        self._chat.question.remember(exchange.question)
-        self._chat.offer(0)
-        turn = await self._chat.transcript.add(shown.Shown(exchange.question))
+        self.chat.question.remember(exchange.question)
+        self.chat.offer(0)
+        turn = await self.chat.transcript.add(shown.Shown(exchange.question))
         self._live = exchange, turn
-        if self._chat.status.state in ("ready", "no model"):
-            self._chat.status.state = "answering"
+        if self.chat.status.state in ("ready", "no model"):
+            self.chat.status.state = "answering"
         self._worker.put(exchange)
         return True
 
@@ -144,14 +153,14 @@ class MedTui(App[None]):
             return
         exchange, turn = self._live
         if exchange.text != turn.shown.text:
-            self._chat.status.state = "answering"
-            self._chat.status.speed = exchange.tokens_per_second
-            self._chat.transcript.show(turn, turn.shown.grown(exchange.text))
+            self.chat.status.state = "answering"
+            self.chat.status.speed = exchange.tokens_per_second
+            self.chat.transcript.show(turn, turn.shown.grown(exchange.text))
 
     @on(Ended)
     def show_end(self, event: Ended) -> None:
         """Shows the whole answer, or what there is of it and why."""
-        self._chat.status.refused = self._session.refused
+        self.chat.status.refused = self._session.refused
         if self._session.storage_error:
             self._lose_history(self._session.storage_error)
             self._session.storage_error = None
@@ -159,19 +168,19 @@ class MedTui(App[None]):
         if turn is None:
             return
         self._live = None
-        self._chat.status.state = "ready"
+        self.chat.status.state = "ready"
         if event.answer:
-            self._chat.status.speed = event.answer.timings.tokens_per_second
-            self._chat.transcript.show(turn, shown.of_answer(event.answer))
-            self._chat.offer(len(event.answer.nearest))
+            self.chat.status.speed = event.answer.timings.tokens_per_second
+            self.chat.transcript.show(turn, shown.of_answer(event.answer))
+            self.chat.offer(len(event.answer.nearest))
             return
         assert event.error is not None
         arrived = turn.shown.grown(event.exchange.text)
         if isinstance(event.error, StoppedError):
-            self._chat.transcript.show(turn, arrived.ended("stopped"))
+            self.chat.transcript.show(turn, arrived.ended("stopped"))
         else:
-            self._chat.status.state = "stopped by an error"
-            self._chat.transcript.show(turn, arrived.ended("failed", event.error.line()))
+            self.chat.status.state = "stopped by an error"
+            self.chat.transcript.show(turn, arrived.ended("failed", event.error.line()))
 
     def _turn_of(self, exchange: Exchange) -> Turn | None:
         if self._live and self._live[0] is exchange:
@@ -186,10 +195,10 @@ class MedTui(App[None]):
         exchange.stopped = True
         threading.Thread(target=self._session.stop, args=(exchange,), daemon=True).start()
         if not exchange.text:  # it waits for the model or its first token: no need to wait too
-            self._chat.transcript.show(turn, turn.shown.ended("stopped"))
+            self.chat.transcript.show(turn, turn.shown.ended("stopped"))
             self._live = None
-            if self._chat.status.state == "answering":
-                self._chat.status.state = "ready"
+            if self.chat.status.state == "answering":
+                self.chat.status.state = "ready"
 
     def action_help(self) -> None:
         """Shows the keys."""
@@ -231,7 +240,7 @@ class MedTui(App[None]):
         """The command palette's entries."""
         yield SystemCommand("Light or dark", "Switch the colours", self.action_switch_theme)
         yield SystemCommand("Theme", "Choose from all colours", self.action_change_theme)
-        yield SystemCommand("Copy", "Copy the last answer", self._chat.action_copy)
+        yield SystemCommand("Copy", "Copy the last answer", self.chat.action_copy)
         yield SystemCommand("Help", "Keys and badges", self.action_help)
         yield SystemCommand("Quit", "Leave at once", self._quit)
 
