@@ -179,7 +179,7 @@ class MedTui(App[None]):
         if isinstance(event.error, StoppedError):
             self.chat.transcript.show(turn, arrived.ended("stopped"))
         else:
-            self.chat.status.state = "stopped by an error"
+            self.chat.status.state = "error"
             self.chat.transcript.show(turn, arrived.ended("failed", event.error.line()))
 
     def _turn_of(self, exchange: Exchange) -> Turn | None:

@@ -8,11 +8,13 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+WIDE = 64
+"""Columns from which on the meanings stand in a column of their own."""
 KEYS = (
     ("Enter", "asks the question"),
     ("Esc", "stops the answer; what has arrived is kept"),
     ("Up, Down", "recall earlier questions"),
-    ("1, 2, 3", "ask for an offered term, while nothing is typed"),
+    ("1, 2, 3", "ask for an offered term"),
     ("PgUp, PgDn", "scroll; older answers come at the top"),
     ("Ctrl+Y", "copies the last answer, or the selected text"),
     ("Ctrl+T", "light or dark"),
@@ -35,15 +37,16 @@ class Help(ModalScreen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        box = Static(_content(), id="help")
+        box = Static(_content(15 if self.app.size.width >= WIDE else 0), id="help")
         box.border_title = "Help"
         box.border_subtitle = "Esc closes"
         yield box
 
 
-def _content() -> Content:
-    lines = [_line(*pair, "$primary bold") for pair in KEYS]
-    lines += [Content(""), *(_line(*pair, "bold") for pair in ABOUT), Content("")]
+def _content(column: int) -> Content:
+    """All lines; keys are padded to `column` cells."""
+    lines = [_line(*pair, "$primary bold", column) for pair in KEYS]
+    lines += [Content(""), *(_line(*pair, "bold", column) for pair in ABOUT), Content("")]
     lines.append(
         Content.styled(
             "General information, no diagnosis and no advice for one person. Nothing you "
@@ -54,5 +57,5 @@ def _content() -> Content:
     return Content("\n").join(lines)
 
 
-def _line(key: str, meaning: str, style: str) -> Content:
-    return Content.assemble((f"{key:<15} ", style), meaning)
+def _line(key: str, meaning: str, style: str, column: int) -> Content:
+    return Content.assemble((f"{key:<{column}} ", style), meaning)

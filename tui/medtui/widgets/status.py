@@ -6,9 +6,6 @@ from textual.widgets import Static
 
 from medtui.text import visible
 
-WIDE = 72
-"""Columns from which on everything stands in one line."""
-
 
 class Status(Static):
     """What the program is doing, and with what."""
@@ -32,13 +29,14 @@ class Status(Static):
         self._write()
 
     def _write(self) -> None:
+        width = self.content_size.width
         alarm = "$error bold" if self.refused else "$success"
-        unit = "tokens/s" if self.size.width >= WIDE else "tok/s"
-        speed = f"{self.speed:.0f} {unit}" if self.speed else f"– {unit}"
-        left = [Content.styled(self.state, "bold"), Content(visible(self.model) or "no model")]
-        right = [Content(speed), Content.styled(f"refused connections: {self.refused}", alarm)]
+        rate = f"{self.speed:.0f}" if self.speed else "–"
         between = Content.styled(" · ", "$foreground 60%")
-        if self.size.width >= WIDE:
-            self.update(between.join([*left, *right]))
-        else:
-            self.update(Content("\n").join([between.join(left), between.join(right)]))
+        left = [Content.styled(self.state, "bold"), Content(visible(self.model) or "no model")]
+        counted = Content.styled(f"refused connections: {self.refused}", alarm)
+        line = between.join([*left, Content(f"{rate} tokens/s"), counted])
+        if line.cell_length > width:
+            right = between.join([Content(f"{rate} tok/s"), counted])
+            line = Content("\n").join([between.join(left), right])
+        self.update(line)
