@@ -12,7 +12,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-
 from medllm.terminology.normalise import key
 
 Names = dict[str, set[str]]

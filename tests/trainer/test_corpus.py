@@ -10,10 +10,10 @@ CARDS = builtin_cards()
 def test_prose_has_every_part_and_no_heading() -> None:
     for entry in CARDS:
         for text in corpus.prose(entry):
-            assert not any(heading in text for heading in card.HEADINGS), entry.id
-            assert all(part in text for part in entry.card.parts()), entry.id
-        for chat in corpus.prose_dialogues(entry):
-            assert not any(h in turn["content"] for turn in chat for h in card.HEADINGS)
+            assert all(part in text["completion"] for part in entry.card.parts()), entry.id
+        for text in (*corpus.prose(entry), *corpus.prose_answers(entry)):
+            assert not any(heading in "".join(text.values()) for heading in card.HEADINGS)
+            assert entry.definition in text["completion"]
 
 
 def test_the_prose_of_all_splits_is_read() -> None:

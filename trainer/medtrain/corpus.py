@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-from medllm.prompts import ABBREVIATION_PHRASINGS, PHRASINGS, Message
+from medllm.prompts import ABBREVIATION_PHRASINGS, ASSISTANT, PHRASINGS, USER, Message
 from medllm.reference import ReferenceCard
 from medllm.terminology.normalise import sentence_case
 
@@ -15,14 +15,29 @@ class Pair(TypedDict):
     completion: list[Message]
 
 
-def prose(card: ReferenceCard) -> list[str]:
+class Prose(TypedDict):
+    """A prompt/completion record of running text.
+
+    The prompt names the term and is not learned: which name comes next can't be
+    known, and that noise would drown what name and meaning have to do with each other.
+    """
+
+    prompt: str
+    completion: str
+
+
+def prose(card: ReferenceCard) -> list[Prose]:
     """The card's content as running text, without any heading, in several arrangements."""
     parts = card.card.parts()
-    running, paragraphs = " ".join(parts), "\n\n".join(parts)
+    running, paragraphs = " " + " ".join(parts), "\n\n" + "\n\n".join(parts)
     name = sentence_case(card.term)
-    texts = [f"{card.term}. {running}", f"About {name}:\n\n{paragraphs}"]
+    texts: list[Prose] = [
+        {"prompt": f"{card.term}.", "completion": running},
+        {"prompt": f"About {name}:", "completion": paragraphs},
+    ]
     if len(card.names()) > 1:
-        texts.append(f"{card.names()[1]} is another name for {name}. {running}")
+        other = f"{card.names()[1]} is another name for {name}."
+        texts.append({"prompt": other, "completion": running})
     return texts
 
 
@@ -38,15 +53,15 @@ def questions(card: ReferenceCard) -> list[str]:
     return list(dict.fromkeys(asked))
 
 
-def prose_dialogues(card: ReferenceCard) -> list[list[Message]]:
-    """Chats in which the card's prose, still without headings, answers a question.
+def prose_answers(card: ReferenceCard) -> list[Prose]:
+    """Questions, in the chat's form, that the card's prose answers, still without headings.
 
     One gives all of it; four more, short ones, give the definition alone, so that
     name and meaning are seen together often at little cost.
     """
     answers = ["\n\n".join(card.card.parts()), *[card.definition] * 4]
     return [
-        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        {"prompt": f"{USER}{question}{ASSISTANT}", "completion": answer}
         for question, answer in zip(_spread(questions(card), len(answers)), answers, strict=True)
     ]
 

@@ -16,17 +16,13 @@ LOG = "log.json"
 """The trainer's log, in the folder of what it trained."""
 
 
-def texts(cards: Sequence[ReferenceCard], mini: Any) -> list[str]:
-    """All pre-training texts, specials written out but for BOS and EOS, which TRL adds."""
-    prose = [text for card in cards for text in corpus.prose(card)]
-    chats = [
-        mini.apply_chat_template(chat, tokenize=False)
-        .removeprefix(mini.bos_token)
-        .removesuffix(mini.eos_token)
+def records(cards: Sequence[ReferenceCard]) -> list[corpus.Prose]:
+    """All pre-training records; TRL adds BOS and EOS."""
+    return [
+        record
         for card in cards
-        for chat in corpus.prose_dialogues(card)
+        for record in (*corpus.prose(card), *corpus.prose_answers(card))
     ]
-    return prose + chats
 
 
 def build_model(recipe: Recipe, mini: Any) -> Any:
@@ -66,14 +62,15 @@ def run(recipe: Recipe, cards: Sequence[ReferenceCard], work: Path, base: Path) 
 
     set_seed(recipe.seed)
     # The tuning's texts are in the vocabulary too, headings included, so that a card is short.
-    learned = [text for card in cards for text in corpus.prose(card)]
+    prose = [text for card in cards for text in corpus.prose(card)]
+    learned = [text["prompt"] + text["completion"] for text in prose]
     learned += [card.text for card in cards if card.split == "train"]
     learned += [question for card in cards for question in corpus.questions(card)]
     mini = tokenizer.train(learned, recipe.model.vocabulary, recipe.model.context)
     trainer = SFTTrainer(
         model=build_model(recipe, mini),
         args=training.config(recipe.pretrain, work, recipe.seed, recipe.model.context),
-        train_dataset=Dataset.from_dict({"text": texts(cards, mini)}),
+        train_dataset=Dataset.from_list(records(cards)),
         processing_class=mini,
         callbacks=[ProgressView("pre-training")],
     )
