@@ -38,6 +38,7 @@ class Turn(Vertical):
         """Its number in the history, where it came from there."""
         self._parts = {name: Static(classes=name) for name in ("question", "body", "safety")}
         self._parts["foot"] = _Foot(classes="foot")
+        self._contents: dict[str, Content] = {}
 
     def compose(self) -> ComposeResult:
         yield from self._parts.values()
@@ -63,9 +64,10 @@ class Turn(Vertical):
             "foot": _foot(shown),
         }
         for name, content in contents.items():
-            part = self._parts[name]
-            part.display = bool(content.plain)
-            part.update(content)
+            if not content.is_same(self._contents.get(name, Content(""))):
+                self._parts[name].update(content)
+            self._parts[name].display = bool(content.plain)
+            self._contents[name] = content
 
 
 class _Foot(Static):
