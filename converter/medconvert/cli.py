@@ -12,8 +12,7 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from medllm import guard
-from medllm.errors import MedLLMError
+from medllm import command, guard
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -70,11 +69,7 @@ def main() -> None:
     guard.install()
     # So that a polite kill, too, leaves nothing behind.
     signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        app(standalone_mode=True)
-    except MedLLMError as error:
-        print(f"error: {error.line()}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    command.run(app)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

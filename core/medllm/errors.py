@@ -78,6 +78,12 @@ class TrainingError(MedLLMError):
     exit_code = 8
 
 
+class InterruptedRunError(MedLLMError):
+    """Ctrl-C in long work whose checkpoint is kept."""
+
+    exit_code = 130
+
+
 class ConversionError(MedLLMError):
     """A model can't be merged, quantized, verified or published faithfully."""
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from medllm.errors import MedLLMError, MissingExtraError
+from medllm import command
+from medllm.errors import MissingExtraError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,12 +58,5 @@ def tuning(
 
 
 def main() -> None:
-    """Entry point: errors become one line and an exit code."""
-    try:
-        app()
-    except MedLLMError as error:
-        print(f"error: {error.line()}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+    """Entry point."""
+    command.run(app)

@@ -3,12 +3,11 @@
 medtrain run mini
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from medllm.errors import MedLLMError
+from medllm import command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -64,17 +63,5 @@ def _need_training_packages() -> None:
 
 
 def main() -> None:
-    """Entry point: errors become one line and an exit code."""
-    try:
-        app()
-    except MedLLMError as error:
-        print(f"error: {error.line()}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        if type(error).__name__ != "Interrupted":
-            raise
-        print("Stopped; a checkpoint is kept. The same command goes on.", file=sys.stderr)
-        sys.exit(130)
+    """Entry point."""
+    command.run(app)

@@ -19,9 +19,7 @@ LOG = "log.json"
 def records(cards: Sequence[ReferenceCard]) -> list[corpus.Prose]:
     """All pre-training records; TRL adds BOS and EOS."""
     return [
-        record
-        for card in cards
-        for record in (*corpus.prose(card), *corpus.prose_answers(card))
+        record for card in cards for record in (*corpus.prose(card), *corpus.prose_answers(card))
     ]
 
 

@@ -28,7 +28,7 @@ def run(recipe: Recipe, out: Path) -> RunRecord:
 
     Raises:
         UsageError: another run lies in `out`.
-        Interrupted: Ctrl-C; the same command goes on.
+        InterruptedRunError: Ctrl-C; the same command goes on.
     """
     started = time.monotonic()
     record = _begin(recipe, paths.ensure_dir(out))

@@ -8,16 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from medllm.errors import StorageError, TrainingError
+from medllm.errors import InterruptedRunError, StorageError, TrainingError
 
 from medtrain.recipe import StageSettings
 
 # malloc.h of glibc
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: the user asked to stop
-    """Training stopped at the user's wish; a checkpoint is written."""
 
 
 def bf16_is_fast() -> bool:
@@ -121,7 +117,7 @@ def fit(trainer: Any, folder: Path) -> list[dict[str, Any]]:
         The log: a dict a line with `step`, `loss`, `mean_token_accuracy` and more.
 
     Raises:
-        Interrupted: Ctrl-C; the checkpoint is written.
+        InterruptedRunError: Ctrl-C; the checkpoint is written.
         StorageError: the disk is full.
         TrainingError: memory ran out, or the loss is not a number.
     """
@@ -154,7 +150,7 @@ def fit(trainer: Any, folder: Path) -> list[dict[str, Any]]:
                 "Halve the batch (--set tune.batch=…) and run the same command again.",
             ) from error
         if asked.is_set() and trainer.state.global_step < trainer.state.max_steps:
-            raise Interrupted
+            raise InterruptedRunError("Stopped; a checkpoint is kept.", "The same command goes on.")
     return list(trainer.state.log_history)
 
 
