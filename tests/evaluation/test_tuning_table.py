@@ -1,0 +1,56 @@
+"""The table of what tuning does: its questions, its scores, its rows."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from medeval.tuning_table import Share, TuningTable, questions, rouge_l
+
+
+def test_five_questions_a_card() -> None:
+    assert len(questions("test")) == 250
+    assert len(questions("train")) == 750
+    assert len({asked.question for asked in questions("train")}) == 750
+
+
+def test_a_limit_spreads_over_cards_and_phrasings() -> None:
+    few = questions("train", 30)
+    assert len({asked.card.id for asked in few}) == 30
+    assert len({asked.card.category for asked in few}) == 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "score"),
+    [
+        ("the cat sat", "the cat sat", 1.0),
+        ("the cat", "the cat sat on", 2 / 3),  # precision 1, recall 1/2
+        ("sat cat the", "the cat sat", 1 / 3),  # the order counts
+        ("dog", "cat", 0.0),
+    ],
+)
+def test_rouge_l(answer: str, reference: str, score: float) -> None:
+    assert rouge_l(answer, reference) == pytest.approx(score)
+
+
+def test_the_table_shows_shares_with_intervals() -> None:
+    table = TuningTable(
+        Share(0, 250), Share(249, 250), Share(250, 250), Share(250, 250), 0.95, 0.8, 750
+    )
+    text = table.markdown()
+    assert "| 0.0% (0.0% to 1.5%) | 99.6% (97.8% to 99.9%) |" in text
+    assert "0.950 (0.800)" in text
+
+
+@pytest.mark.slow
+def test_the_builtin_models_show_what_tuning_does() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "medeval", "tuning", "--limit", "20", "--json"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = json.loads(done.stdout)
+    assert table["free_base"]["hits"] == 0
+    assert table["free_tuned"]["hits"] >= 18
+    assert table["held_base"]["hits"] == table["held_tuned"]["hits"] == 20
+    assert table["rouge_median"] >= 0.9
