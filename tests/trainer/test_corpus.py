@@ -16,6 +16,13 @@ def test_prose_has_every_part_and_no_heading() -> None:
             assert entry.definition in text["completion"]
 
 
+def test_the_words_of_the_headings_are_written_in_changing_order() -> None:
+    texts = [text["completion"] for text in corpus.words_of_the_form()]
+    assert all(f"**{title}**" in text for text in texts for title in card.TITLES)
+    assert not any(heading in text for text in texts for heading in card.HEADINGS)
+    assert len({tuple(sorted(card.TITLES, key=text.index)) for text in texts}) > 8
+
+
 def test_the_prose_of_all_splits_is_read() -> None:
     assert {c.split for c in CARDS if corpus.prose(c)} >= {"train", "test"}
 

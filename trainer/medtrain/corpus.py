@@ -1,5 +1,6 @@
 """What the mini model reads: prose for pre-training, question and card pairs for tuning."""
 
+import itertools
 from collections.abc import Sequence
 from typing import TypedDict
 
@@ -56,14 +57,35 @@ def questions(card: ReferenceCard) -> list[str]:
 def prose_answers(card: ReferenceCard) -> list[Prose]:
     """Questions, in the chat's form, that the card's prose answers, still without headings.
 
-    One gives all of it; four more, short ones, give the definition alone, so that
+    One gives all of it; six more, short ones, give the definition alone, so that
     name and meaning are seen together often at little cost.
     """
-    answers = ["\n\n".join(card.card.parts()), *[card.definition] * 4]
+    parts = card.card.parts()
+    answers = ["\n\n".join(parts), *[card.definition] * 6]
     return [
-        {"prompt": f"{USER}{question}{ASSISTANT}", "completion": answer}
+        {"prompt": f"{USER}{question}{ASSISTANT}", "completion": f"**{card.term}**: {answer}"}
         for question, answer in zip(_spread(questions(card), len(answers)), answers, strict=True)
     ]
+
+
+def words_of_the_form() -> list[Prose]:
+    """Sentences that use the words of the headings as words, in changing order.
+
+    A token that pre-training never has to write gets an embedding that an adapter,
+    which leaves embeddings alone, can hardly write later.
+    """
+    meanings = (
+        ("Definition", "what a term means"),
+        ("Explanation", "how it comes about"),
+        ("Clinical Relevance", "why it matters in care"),
+        ("Safety Note", "when to seek help"),
+    )
+    told = [
+        " " + ", ".join(f"**{title}** {verb} {meaning}" for title, meaning in order) + "."
+        for order in itertools.permutations(meanings)
+        for verb in ("says", "tells")
+    ]
+    return [{"prompt": "Words:", "completion": text} for text in told[::3]]
 
 
 def _spread(items: list[str], count: int) -> list[str]:
