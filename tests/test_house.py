@@ -1,6 +1,7 @@
 """The house: who imports whom, and a wheel that works away from the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -58,3 +59,24 @@ def test_the_installed_wheel_answers(wheel: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("**Definition**: Hypertension")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ({"CC": "no-such-compiler"}, "A C and C++ compiler is needed"),
+        ({"CXX": "no-such-compiler"}, "A C and C++ compiler is needed"),
+        ({"PYTHON": "false"}, "Python 3.11 or newer is needed"),
+    ],
+)
+def test_what_is_missing_is_said_before_pip_begins(
+    tmp_path: Path, place: dict[str, str], told: str
+) -> None:
+    done = subprocess.run(
+        ["make", f"VENV={tmp_path / 'venv'}", *(f"{k}={v}" for k, v in place.items()), "ask"],
+        cwd=ROOT, env={**os.environ, **place}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert told in done.stderr
+    assert not (tmp_path / "venv").exists()
