@@ -22,7 +22,7 @@ lint: $(VENV)/dev.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Trains, converts and measures the mini model: about an hour on two cores.
+# Trains, converts and measures the mini model; data/models/README.md says how long it took.
 mini: $(VENV)/dev.done
 	$(BIN)/medtrain run mini --out $(RUN)
 	$(BIN)/medconvert $(RUN) --name medical-llm-mini --out data/models/medical-llm-mini.q4_k_m.gguf

@@ -43,7 +43,8 @@ without a clinician. English only. Licence: Apache-2.0.
   {train_cards} train cards: {tune_tokens:,.0f} tokens, last loss {tune_loss:.3f}. The cards of the
   {test_cards} test terms were not in the tuning, their prose was in the pre-training: so adherence
   on them shows what tuning does to form.
-- {minutes:.0f} minutes of training and {memory:,.0f} MB on {machine}. Seed {seed}; prompt version {prompt}.
+- {minutes:.0f} minutes of training and {memory:,.0f} MB on {machine}.
+  Seed {seed}; prompt version {prompt}.
 
 ![Loss and token accuracy]({curve})
 
@@ -57,9 +58,10 @@ Printed by `medeval tuning`; greedy decoding in llama.cpp, five phrasings a card
 
 {table}
 
-The aim is an adherence of 98% without grammar; it is missed. On terms whose cards it has not seen,
-the tuned model repeats or leaves out a heading more often than that, so the assistant always asks
-under the grammar. The train cards were in the tuning, so ROUGE-L tells how well the quantized model kept what it was
+The aim without grammar is 0% before and 98% after tuning. On terms whose cards it has not seen, the
+tuned model can repeat or leave out a heading, so the assistant always asks under the grammar.
+
+The train cards were in the tuning, so ROUGE-L tells how well the quantized model kept what it was
 taught, not what it knows beyond.
 """
 

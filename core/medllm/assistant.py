@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from medllm import card as cards
@@ -90,11 +90,6 @@ class Finished:
     answer: Answer
 
 
-@dataclass
-class _Notes:
-    warnings: list[str] = field(default_factory=list)
-
-
 def checked_question(text: str) -> str:
     """`text` as one clean line.
 
@@ -156,7 +151,7 @@ class Assistant:
         if resolution.card is None and knows_cards_only(info):
             yield from self._unknown(asked, resolution, info)
             return
-        notes = _Notes(_warnings(resolution, info))
+        warnings = _warnings(resolution, info)
         pieces: list[str] = []
         done: Done | None = None
         for event in self.engine.stream(self._request(asked, resolution, info)):
@@ -166,7 +161,7 @@ class Assistant:
             else:
                 done = event
         assert done is not None, "an engine's stream ends with Done"
-        yield Finished(self._answer(asked, resolution, info, "".join(pieces), done, notes))
+        yield Finished(self._answer(asked, resolution, info, "".join(pieces), done, warnings))
 
     def _request(self, asked: str, resolution: Resolution, info: ModelInfo) -> Request:
         # A near spelling, and a model that knows nothing but names, get the term itself.
@@ -190,7 +185,7 @@ class Assistant:
         info: ModelInfo,
         text: str,
         done: Done,
-        notes: _Notes,
+        warnings: list[str],
     ) -> Answer:
         text = text.strip()
         stopped = done.reason == "cancelled"
@@ -200,7 +195,7 @@ class Assistant:
         if known and not stopped:
             reason = fidelity.strays(card, known.card) if card else "it is no card"
             if reason:
-                notes.warnings.append(
+                warnings.append(
                     f"The model's answer strayed from the reference ({reason}), "
                     "so the reference card stands here instead."
                 )
@@ -208,9 +203,9 @@ class Assistant:
             elif card == known.card:
                 source = "reference"
         if stopped:
-            notes.warnings.append("Stopped before its end; this is a part of the answer.")
+            warnings.append("Stopped before its end; this is a part of the answer.")
         elif card is None:
-            notes.warnings.append("The answer does not have the four parts of a card.")
+            warnings.append("The answer does not have the four parts of a card.")
         return Answer(
             question=asked,
             term=known.term if known else None,
@@ -223,7 +218,7 @@ class Assistant:
             provenance=self._provenance(info, known),
             timings=Timings(self.load_ms, done.first_token_ms, done.tokens, done.tokens_per_second),
             refused=getattr(self.engine, "refused", 0),
-            warnings=tuple(notes.warnings),
+            warnings=tuple(warnings),
             stopped=stopped,
         )
 

@@ -26,7 +26,7 @@ def bf16_is_fast() -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to keep freed memory: returning and asking anew took a third of the time."""
+    """Tells glibc to keep freed memory, since each step asks for the same amounts again."""
     import ctypes
 
     with suppress(OSError, AttributeError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from medllm.prompts import Message
 
@@ -116,6 +116,3 @@ class Engine(Protocol):
     def close(self) -> None:
         """Ends the engine at once, a running request included."""
         ...
-
-
-Json = dict[str, Any]
