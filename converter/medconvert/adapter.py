@@ -1,25 +1,22 @@
-"""Reading a LoRA adapter that PEFT saved, and merging it into rows of the base.
+"""Reading a LoRA adapter that PEFT saved.
 
-LoRA (arXiv:2106.09685): W + s·B·A with s = alpha / r, or alpha / sqrt(r) with
-rank stabilisation (arXiv:2312.03732). DoRA (arXiv:2402.09353): V = W + s·B·A,
-each row scaled to the length that was learned, m · V / |V|.
-
-The product and the row lengths are computed by torch, as PEFT does; numpy's
-differ in the last bit.
+Its scale is alpha / r, or alpha / sqrt(r) with rank stabilisation (arXiv:2312.03732).
+What is not understood is refused by name, before any byte is written.
 """
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from medllm.errors import ConversionError
 
-from medconvert.checkpoint import Floats, Rows, Tensor, read_file
+from medconvert import restart
+from medconvert.checkpoint import Floats, Tensor, read_file
 from medconvert.source import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json
+from medconvert.update import Update
 
 _PART = re.compile(
     r"base_model\.model\.(?P<module>.+)\."
@@ -34,48 +31,26 @@ _UNDERSTOOD = frozenset(
     use_rslora
     """.split()
 )
-# Other initialisations change the base as well, which then is no longer the one on disk.
+# Those that leave the base as it is; others take a part out of it, see medconvert.restart.
 _HARMLESS_STARTS = (None, True, False, "gaussian", "orthogonal", "eva")
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What the adapter does to one matrix of the base."""
-
-    a: Floats
-    """(r, columns)"""
-    b: Floats
-    """(rows, r)"""
-    scale: float
-    magnitude: Floats | None
-    """Row lengths that DoRA learned, (rows,)."""
-
-    def merge(self, weights: Floats, rows: Rows) -> Floats:
-        """The merged rows.
-
-        Args:
-            weights: those rows of the base, (len(rows), columns); may be overwritten.
-            rows: their numbers.
-        """
-        import torch
-
-        merged = torch.from_numpy(weights)
-        merged += torch.from_numpy(self.b[rows]) @ torch.from_numpy(self.a) * self.scale
-        if self.magnitude is not None:
-            factor = torch.from_numpy(self.magnitude[rows]) / torch.linalg.norm(merged, dim=1)
-            merged = factor.view(-1, 1) * merged
-        result: Floats = merged.numpy()
-        return result
-
-
-def read_adapter(folder: Path, base: Mapping[str, Tensor]) -> dict[str, Update]:
+def read_adapter(
+    folder: Path, base: Mapping[str, Tensor], match_peft: bool = False
+) -> dict[str, Update]:
     """The updates of an adapter, by the name of the base's tensor.
+
+    Args:
+        folder: what PEFT saved.
+        base: the tensors that it is merged into.
+        match_peft: whether identical bytes are asked for, which some adapters can't promise.
 
     Raises:
         ConversionError: it is not understood, broken, or does not fit the base.
     """
     config = read_json(folder / ADAPTER_CONFIG)
     _refuse_what_is_not_understood(folder, config)
+    start = restart.start_of(folder, config, match_peft)
     parts: dict[str, dict[str, Tensor]] = {}
     for name, tensor in read_file(_weights(folder)).items():
         match = _PART.fullmatch(name)
@@ -87,10 +62,13 @@ def read_adapter(folder: Path, base: Mapping[str, Tensor]) -> dict[str, Update]:
         parts.setdefault(match["module"], {})[match["part"]] = tensor
     if not parts:
         raise ConversionError(f"The adapter {folder} is empty.")
-    return {
+    updates = {
         f"{module}.weight": _update(folder, config, module, found, base)
         for module, found in parts.items()
     }
+    if start is None:
+        return updates
+    return {name: restart.Restarted.of(u, base[name], start) for name, u in updates.items()}
 
 
 def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
@@ -122,7 +100,7 @@ def _refuse_what_is_not_understood(folder: Path, config: Mapping[str, Any]) -> N
     for key, value in config.items():
         harmless = key in _UNDERSTOOD or not value or (key == "bias" and value == "none")
         if key == "init_lora_weights":
-            harmless = value in _HARMLESS_STARTS
+            harmless = value in (*_HARMLESS_STARTS, *restart.STARTS)
         if not harmless:
             raise ConversionError(
                 f"The adapter {folder} was trained with {key}={value!r}, which can't be merged "

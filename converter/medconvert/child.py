@@ -1,21 +1,31 @@
-"""Work that could crash or print runs in a process of its own and answers with a JSON object."""
+"""Work that could crash or print runs in a process of its own and answers with a JSON object.
+
+Each line that it prints is one; `{"done": 3, "total": 8}` is progress, the last line the answer.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from medllm.errors import ConversionError
 
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is to do."""
 
-def run(module: str, arguments: Sequence[str], doing: str) -> dict[str, Any]:
+
+def run(
+    module: str, arguments: Sequence[str], doing: str, progress: Progress | None = None
+) -> dict[str, Any]:
     """Runs `python -m module arguments` offline and reads its answer.
 
     Args:
         doing: what it is for, for the message of an error.
+        progress: is told what the child reports.
 
     Raises:
         ConversionError: it crashed or gave no answer.
@@ -23,18 +33,46 @@ def run(module: str, arguments: Sequence[str], doing: str) -> dict[str, Any]:
     # -P: a file of the user's that has a module's name must not be imported.
     command = [sys.executable, "-P", "-m", module, *arguments]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(command, capture_output=True, env=environment, check=False)
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    found: dict[str, Any] | None = None
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said, env=environment, text=True
+        ) as process,
+    ):
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                found = _object(line)
+                if found and found.keys() == {"done", "total"}:
+                    if progress:
+                        progress(found["done"], found["total"])
+                    found = None
+        except BaseException:
+            process.kill()
+            raise
+        code = process.wait()
+        said.seek(0)
+        complaint = said.read().decode("utf-8", "replace").strip().splitlines() or ["nothing"]
+    if code < 0:
+        name = signal.Signals(-code).name
         raise ConversionError(f"While {doing}, llama.cpp crashed ({name}).")
+    if found is None:
+        raise ConversionError(f"While {doing}, a helper process failed: {complaint[-1]}")
+    return found
+
+
+def _object(line: str) -> dict[str, Any] | None:
     try:
-        answer = json.loads(done.stdout.decode().strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["nothing"]
-        raise ConversionError(f"While {doing}, a helper process failed: {said[-1]}") from None
-    if not isinstance(answer, dict):
-        raise ConversionError(f"While {doing}, a helper process answered nonsense.")
-    return answer
+        content = json.loads(line)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def report(done: int, total: int) -> None:
+    """Tells the parent process how far the work is."""
+    print(json.dumps({"done": done, "total": total}), flush=True)
 
 
 def answer(content: dict[str, Any]) -> None:

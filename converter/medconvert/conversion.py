@@ -1,248 +1,158 @@
-"""A whole conversion: plan, pass, token parity, rename, record."""
+"""A whole conversion: plan, importance, pass, checks, names, records."""
 
-import math
-import os
-import shutil
+import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from medllm import files, paths, run_record
-from medllm.errors import ConversionError, MissingExtraError, StorageError, UsageError
+from medllm import files, paths
+from medllm.errors import StorageError, UsageError
 from medllm.run_record import RunRecord
 
-from medconvert import checkpoint, general, mixture, onepass, parity
-from medconvert.adapter import read_adapter
-from medconvert.families import Family, family_of
-from medconvert.layout import Shape, in_file_order, write_layout
+from medconvert import record
+from medconvert.collect import collect, is_saved
+from medconvert.estimate import Estimate, estimate
+from medconvert.importance import Importance
 from medconvert.memory import AnonymousPeak
-from medconvert.mixture import Quant
-from medconvert.onepass import Task
+from medconvert.outputs import Making, Progress
+from medconvert.plan import Options, Plan, plan
+from medconvert.quants import Quant, quant
 from medconvert.scratch import remove_stale, scratch
-from medconvert.source import Source, read_json
-from medconvert.vocabulary import write_vocabulary
+from medconvert.source import Source
 
-_PART, _TYPES = "part", "types"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to convert."""
-
-    quant: Quant
-    match_peft: bool = False
-    threads: int = 0
-    """0: one a core."""
-    name: str = ""
-    """`general.name`; empty: the source's."""
+_READER = "q8_0"
+# What reads the text for an importance matrix: nearly the whole model, at half the disk.
+_SPARE = "spare"
+IMATRIX = ".imatrix.gguf"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A conversion of which all is known but the types; nothing has been written yet."""
+class Targets:
+    """Where the outputs go, all into one folder."""
 
-    source: Source
-    options: Options
-    family: Family
-    tasks: list[Task]
-    """In the order of the file; `kind` is that before quantization."""
-    extra: dict[str, checkpoint.Floats]
+    files: dict[Quant, Path]
 
     @property
-    def name(self) -> str:
-        """`general.name`."""
-        return self.options.name or self.source.name
+    def folder(self) -> Path:
+        """Where all of them lie."""
+        return next(iter(self.files.values())).parent
 
     @property
-    def shapes(self) -> list[Shape]:
-        """The tensors of the GGUF, in the order of the file."""
-        made = [Shape(name, values.shape) for name, values in self.extra.items()]
-        return in_file_order([*made, *(Shape(t.place.name, t.tensor.shape) for t in self.tasks)])
+    def imatrix(self) -> Path:
+        """Where an importance matrix that is computed on the way is kept."""
+        kind, out = next(iter(self.files.items()))
+        return out.with_name(out.name.removesuffix(".gguf").removesuffix(f".{kind.name}") + IMATRIX)
 
-    def describe(self, writer: Any) -> None:
-        """Adds all metadata to a `gguf.GGUFWriter`, but the two keys that come last."""
-        import gguf
+    def refuse(self, source: Source) -> None:
+        """Raises UsageError for an output that is a folder, or an input."""
+        for out in self.files.values():
+            if out.is_dir():
+                raise UsageError(f"{out} is a folder.", "Name a file, such as NAME.q4_k_m.gguf.")
+            for name, file in source.inputs().items():
+                if file.resolve() == out.resolve() or (out.exists() and out.samefile(file)):
+                    raise UsageError(
+                        f"The output {out} is an input ({name}).", "Choose another --out."
+                    )
 
-        general.write_general(writer, self.source, self.name)
-        self.family.write_parameters(writer)
-        config = read_json(self.source.base / "config.json")
-        write_vocabulary(self.source.base, config["vocab_size"], writer)
-        general.write_own(writer, self.source)
-        writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-        writer.add_file_type(self.options.quant.file_type)
 
+def targets(source: Source, options: Options, out: Path | None) -> Targets:
+    """The files that a conversion writes.
 
-def plan(source: Source, options: Options) -> Plan:
-    """Reads everything but the weights and refuses what can't be converted.
-
-    Raises:
-        ConversionError: see its message.
+    Args:
+        source: what is converted.
+        options: how.
+        out: the file, or the folder of several; None: a folder `gguf` in the source.
     """
-    _need_extra()
-    family = family_of(read_json(source.base / "config.json"))
-    base = checkpoint.read_model(source.base)
-    updates = read_adapter(source.adapter, base) if source.adapter else {}
-    tasks = [
-        Task(place, tensor, updates.get(name), mixture.source_kind(tensor.shape, place.name))
-        for name, tensor in base.items()
-        if (place := family.place(name))
-    ]
-    if twice := [n for n, count in Counter(t.place.name for t in tasks).items() if count > 1]:
-        raise ConversionError(f"Two tensors of the base would become {twice[0]}.")
-    return Plan(source, options, family, tasks, family.extra_tensors())
+    stem = (options.name or source.name).replace("/", "-").replace("\0", "")
+    several = len(options.quants) > 1 or (out is not None and out.is_dir())
+    if out is not None and not several:
+        return Targets({options.quants[0]: out})
+    folder = out or source.folder / "gguf"
+    if folder.suffix == ".gguf":
+        raise UsageError(
+            f"{out} is one file, and {len(options.quants)} are to be written.", "Name a folder."
+        )
+    return Targets({kind: folder / f"{stem}.{kind.name}.gguf" for kind in options.quants})
 
 
 def convert(
-    source: Source, out: Path, options: Options, progress: "Progress | None" = None
-) -> RunRecord:
-    """Converts `source` into the GGUF `out` and writes its record beside it.
+    source: Source, targets: Targets, options: Options, progress: Progress | None = None
+) -> list[RunRecord]:
+    """Converts `source` into every quantization that is asked for, reading it once.
 
-    The record is `<stem>.run.json`, since one folder may hold several outputs.
+    A record is written beside each output, `<stem>.run.json`, since one folder may
+    hold several.
 
     Raises:
-        MedLLMError: nothing is left of the output, but for an older one in its place.
+        MedLLMError: nothing is left of the outputs, but for older ones in their place.
     """
-    started = time.monotonic()
-    _refuse_output(source, out)
-    paths.ensure_dir(out.parent)
-    remove_stale(out, (_PART, _TYPES))
+    started, tell = time.monotonic(), progress or _silent
+    targets.refuse(source)
+    paths.ensure_dir(targets.folder)
+    for out in targets.files.values():
+        remove_stale(out)
     todo = plan(source, options)
-    with AnonymousPeak() as peak, ThreadPoolExecutor(1) as pool:
+    with _storage_errors(targets.folder), AnonymousPeak() as peak, ThreadPoolExecutor(1) as pool:
         stop = threading.Event()
         hashes = pool.submit(_hash_all, source.inputs(), stop)
         try:
-            metrics = _write(todo, out, progress or _silent)
+            importance = _importance(todo, targets, tell)
+            made = Making(todo, importance).run(targets.files, tell)
             inputs = hashes.result()
         finally:
             stop.set()
-    metrics["peak_anonymous_mb"] = peak.mb
-    return _record(todo, out, inputs, metrics, started)
+    return [
+        record.write(todo, kind, out, inputs, replace(made[kind], peak_mb=peak.mb), started)
+        for kind, out in targets.files.items()
+    ]
 
 
-Progress = Callable[[str, int, int], None]
-"""Called with the phase, and the bytes of it that are done and that there are."""
+def preview(source: Source, targets: Targets, options: Options) -> tuple[Plan, Estimate]:
+    """What `convert` would do; nothing is written but into a temporary folder.
+
+    Raises:
+        MedLLMError: as `convert`.
+    """
+    targets.refuse(source)
+    todo = plan(source, options)
+    saved = options.imatrix if options.imatrix and is_saved(options.imatrix) else None
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = Making(todo, saved).sizes(targets.files, Path(folder))
+    return todo, estimate(todo, sizes)
 
 
-def record_file(out: Path) -> Path:
-    """Where the record of an output lies."""
-    return out.with_name(f"{out.name.removesuffix('.gguf')}.run.json")
+def _importance(todo: Plan, targets: Targets, progress: Progress) -> Path | None:
+    """The file of the importance matrix that was named, or that the text named gives."""
+    named = todo.options.imatrix
+    if named is None or is_saved(named):
+        return named
+    plain = replace(todo.options, quants=(quant(_READER),), match_peft=False, verify=False)
+    with scratch(targets.imatrix, _SPARE) as spare:
+        reader = replace(todo, options=plain)
+        Making(reader, None).run({quant(_READER): spare}, progress)
+        collect(
+            spare,
+            named,
+            targets.imatrix,
+            lambda done, total: progress("Reading the text", done, total),
+        )
+    Importance.read(targets.imatrix).check(todo.shapes)
+    return targets.imatrix
 
 
-def _write(todo: Plan, out: Path, progress: Progress) -> dict[str, Any]:
-    """Makes the file; the numbers that are worth keeping."""
-    options, clock = todo.options, time.monotonic()
+@contextmanager
+def _storage_errors(folder: Path) -> Iterator[None]:
     try:
-        with scratch(out, _TYPES) as sparse:
-            progress("Choosing types", 0, 0)
-            arch, shapes = todo.family.arch, todo.shapes
-            kinds = mixture.ask_types(sparse, arch, shapes, todo.describe, options.quant)
-        with scratch(out, _PART) as part:
-            layout = write_layout(part, arch, shapes, kinds, todo.describe)
-            _need_room(out.parent, layout.size)
-            planned = time.monotonic()
-            tasks = [
-                Task(t.place, t.tensor, t.update, kinds[t.place.name])
-                for t in sorted(todo.tasks, key=lambda t: layout.offsets[t.place.name])
-            ]
-            total = sum(task.tensor.data.nbytes for task in tasks)
-            onepass.write_tensors(
-                part,
-                layout,
-                tasks,
-                todo.extra,
-                options.match_peft,
-                options.threads or os.cpu_count() or 1,
-                _counter(progress, total),
-            )
-            passed = time.monotonic()
-            progress("Comparing tokens", 0, 0)
-            result = parity.check(todo.source.base, part)
-            compared = time.monotonic()
-            _put_in_place(part, out)
+        yield
     except OSError as error:
         raise StorageError(
-            f"{out} can't be written: {error.strerror or error}.",
+            f"{folder} can't be written: {error.strerror or error}.",
             "Free some space or choose another folder with --out.",
         ) from error
-    parameters = sum(math.prod(shape.dims) for shape in shapes)
-    return {
-        "parity": {"passed": True, **asdict(result)},
-        "parameters": parameters,
-        "bytes_read": total,
-        "bytes_written": layout.size,
-        "bits_per_weight": round(8 * layout.size / parameters, 2),
-        "tensors": _type_counts(kinds),
-        "merged_tensors": sum(task.update is not None for task in tasks),
-        "seconds": {
-            "plan": round(planned - clock, 2),
-            "pass": round(passed - planned, 2),
-            "parity": round(compared - passed, 2),
-        },
-    }
-
-
-def _record(
-    todo: Plan, out: Path, inputs: dict[str, str], metrics: dict[str, Any], started: float
-) -> RunRecord:
-    source, options, trained = todo.source, todo.options, todo.source.record
-    record = RunRecord(
-        stage="convert",
-        recipe=trained.recipe if trained else "",
-        settings={
-            "name": todo.name,
-            "quant": options.quant.name,
-            "match_peft": options.match_peft,
-            "threads": options.threads,
-        },
-        inputs=inputs,
-        outputs={out.name: files.sha256(out)},
-        seed=trained.seed if trained else 0,
-        base=os.path.relpath(source.base, out.parent),
-        adapter=os.path.relpath(source.adapter, out.parent) if source.adapter else "",
-        chat_family=trained.chat_family if trained else "",
-        versions=run_record.versions(
-            "medical-llm", "gguf", "llama-cpp-python", "torch", "transformers"
-        ),
-        metrics=metrics,
-    )
-    if trained:
-        record.prompt_version = trained.prompt_version
-    record.finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    record.seconds = round(time.monotonic() - started, 1)
-    record.peak_memory_mb = round(run_record.peak_memory_mb(), 1)
-    files.write_json(record_file(out), record.model_dump(mode="json"))
-    return record
-
-
-def _put_in_place(part: Path, out: Path) -> None:
-    with open(part, "rb") as written:
-        os.fsync(written.fileno())
-    # An older record must not stand beside a newer file.
-    record_file(out).unlink(missing_ok=True)
-    part.replace(out)
-
-
-def _counter(progress: Progress, total: int) -> Callable[[int], None]:
-    done, lock = 0, threading.Lock()
-
-    def count(size: int) -> None:
-        nonlocal done
-        with lock:
-            done += size
-            progress("Quantizing", done, total)
-
-    return count
-
-
-def _type_counts(kinds: dict[str, int]) -> dict[str, int]:
-    import gguf
-
-    return dict(Counter(gguf.GGMLQuantizationType(kind).name for kind in kinds.values()))
 
 
 def _hash_all(inputs: dict[str, Path], stop: threading.Event) -> dict[str, str]:
@@ -258,31 +168,6 @@ def _hash_all(inputs: dict[str, Path], stop: threading.Event) -> dict[str, str]:
         return {}
     except OSError as error:
         raise StorageError(f"An input can't be read: {error.strerror or error}.") from error
-
-
-def _refuse_output(source: Source, out: Path) -> None:
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder.", "Name a file, such as NAME.q4_k_m.gguf.")
-    for name, file in source.inputs().items():
-        if file.resolve() == out.resolve() or (out.exists() and out.samefile(file)):
-            raise UsageError(f"The output {out} is an input ({name}).", "Choose another --out.")
-
-
-def _need_room(folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise StorageError(
-            f"{folder} has {free / 1e6:.0f} MB free, the output takes {size / 1e6:.0f} MB.",
-            "Free some space or choose another folder with --out.",
-        )
-
-
-def _need_extra() -> None:
-    from importlib.util import find_spec
-
-    for package in ("gguf", "torch", "transformers"):
-        if find_spec(package) is None:
-            raise MissingExtraError("convert", package)
 
 
 def _silent(_phase: str, _done: int, _total: int) -> None:

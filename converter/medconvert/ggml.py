@@ -70,14 +70,24 @@ def round_to(dtype: str, values: Floats) -> None:
     getattr(library, _WIDEN[dtype])(narrow.ctypes.data, values.ctypes.data, values.size)
 
 
-def quantize(kind: int, values: Floats) -> Bytes:
-    """A float32 matrix as ggml type `kind`, row after row. The GIL is free meanwhile."""
+def quantize(kind: int, values: Floats, importance: Floats | None = None) -> Bytes:
+    """A float32 matrix as ggml type `kind`, row after row. The GIL is free meanwhile.
+
+    Args:
+        importance: one weight a column, for types that can use it.
+    """
     rows, columns = values.shape
     values = np.ascontiguousarray(values)
     packed = np.empty(rows * row_size(kind, columns), np.uint8)
     library = _library()
     written = library.ggml_quantize_chunk(
-        kind, values.ctypes.data, packed.ctypes.data, 0, rows, columns, None
+        kind,
+        values.ctypes.data,
+        packed.ctypes.data,
+        0,
+        rows,
+        columns,
+        importance.ctypes.data if importance is not None else None,
     )
     if written != packed.nbytes:
         raise AssertionError(f"ggml wrote {written} bytes where {packed.nbytes} were due")

@@ -1,23 +1,28 @@
 """The pass: every tensor read, merged, quantized and written in pieces, by several threads.
 
-Nothing is held but the pieces under way, and nothing is written but the GGUF.
+Nothing is held but the pieces under way, and nothing is written but the GGUFs. Several
+of them share one reading and one merge.
 """
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from medllm.errors import ConversionError
 
 from medconvert import ggml
-from medconvert.adapter import Update
-from medconvert.checkpoint import Floats, Tensor
+from medconvert.checkpoint import Bytes, Floats, Tensor
 from medconvert.families.family import Place
+from medconvert.importance import Importance
 from medconvert.layout import Layout
+from medconvert.mixture import source_kind
+from medconvert.quants import BF16, F16, F32
+from medconvert.update import Update
 
 PIECE = 1 << 20
 """Numbers in a piece, about."""
@@ -33,8 +38,19 @@ class Task:
     place: Place
     tensor: Tensor
     update: Update | None
-    kind: int
-    """ggml type to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A GGUF that `layout.write_layout` laid out."""
+
+    file: Path
+    layout: Layout
+    kinds: Mapping[str, int]
+    """ggml type of each tensor, by name."""
+    through_f16: bool
+    """Whether weights are rounded to f16 before they are quantized, as in a file made from one."""
+    importance: Importance | None = None
 
 
 Progress = Callable[[int], None]
@@ -42,29 +58,30 @@ Progress = Callable[[int], None]
 
 
 def write_tensors(
-    file: Path,
-    layout: Layout,
+    outputs: Sequence[Output],
     tasks: list[Task],
     extra: Mapping[str, Floats],
     match_peft: bool,
     threads: int,
     progress: Progress | None = None,
 ) -> None:
-    """Fills the data of a GGUF that `layout.write_layout` laid out.
+    """Fills the data of GGUFs that are laid out.
 
     Args:
+        outputs: all of the same tensors.
         extra: float32 tensors that no checkpoint has, written as they are.
-        match_peft: round the merged weights to the base's type and all to f16, as merging
-            with PEFT, converting to f16 and quantizing does; otherwise they stay float32.
+        match_peft: round the merged weights to the base's type, as merging with PEFT and
+            saving does; otherwise they stay float32 until they are quantized.
 
     Raises:
         ConversionError: a weight is NaN or infinite.
         OSError: the disk is full.
     """
-    descriptor = os.open(file, os.O_WRONLY)
-    try:
+    with ExitStack() as stack:
+        writers = [stack.enter_context(_Writer(output)) for output in outputs]
         for name, values in extra.items():
-            _write(descriptor, values.tobytes(), layout.offsets[name])
+            for writer in writers:
+                writer.write(name, 0, values.tobytes())
         pieces = _Pieces(tasks)
         stop = threading.Event()
         failures: list[BaseException] = []
@@ -73,7 +90,7 @@ def write_tensors(
             try:
                 while not stop.is_set() and (piece := pieces.take()):
                     task, start, rows = piece
-                    _convert(descriptor, layout, task, start, start + rows, match_peft)
+                    _convert(writers, task, start, start + rows, match_peft)
                     if progress:
                         progress(task.tensor.data.nbytes * rows // task.tensor.rows)
             except BaseException as error:  # handed to the caller's thread
@@ -84,8 +101,40 @@ def write_tensors(
             _run(work, threads, stop)
         if failures:
             raise failures[0]
-    finally:
-        os.close(descriptor)
+
+
+class _Writer:
+    """An open output."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self._descriptor = -1
+
+    def __enter__(self) -> "_Writer":
+        self._descriptor = os.open(self.output.file, os.O_WRONLY)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+    def weights(self, name: str) -> Floats | None:
+        """The importance of the columns of a tensor that is quantized."""
+        if self.output.importance is None or self.output.kinds[name] in (F32, F16, BF16):
+            return None
+        return self.output.importance.weights(name)
+
+    def write(self, name: str, offset: int, data: bytes | memoryview) -> None:
+        """Writes bytes of a tensor, from `offset` of it on."""
+        view = memoryview(data).cast("B")
+        at = self.output.layout.offsets[name] + offset
+        while view:
+            written = os.pwrite(self._descriptor, view, at)
+            view, at = view[written:], at + written
 
 
 def pieces_of(rows: int, columns: int) -> Iterator[tuple[int, int]]:
@@ -148,27 +197,42 @@ def _one_thread_a_product(merging: bool) -> Iterator[None]:
 
 
 def _convert(
-    descriptor: int, layout: Layout, task: Task, start: int, stop: int, match_peft: bool
+    writers: Sequence[_Writer], task: Task, start: int, stop: int, match_peft: bool
 ) -> None:
-    values = _read(task, start, stop)
+    name, values = task.place.name, _read(task, start, stop)
     if not np.isfinite(values).all():
         raise ConversionError(
             f"The tensor {task.tensor.name} holds NaN or infinity"
             + (" once the adapter is merged." if task.update else "."),
             "The training failed, or the file is broken.",
         )
-    if match_peft and len(task.tensor.shape) > 1:
-        if task.update:
-            ggml.round_to(task.tensor.dtype, values)
-        ggml.round_to("F16", values)
-        if not np.isfinite(values).all():
-            raise ConversionError(
-                f"The tensor {task.tensor.name} has weights beyond the range of f16.",
-                "Convert without --match-peft.",
-            )
-    packed = ggml.quantize(task.kind, values)
-    row = ggml.row_size(task.kind, task.tensor.columns)
-    _write(descriptor, packed.data, layout.offsets[task.place.name] + start * row)
+    if match_peft and task.update:
+        ggml.round_to(task.tensor.dtype, values)
+    halved: Floats | None = None
+    made: dict[tuple[int, bool, int], Bytes] = {}
+    for writer in writers:
+        kind = writer.output.kinds[name]
+        narrow = writer.output.through_f16 and source_kind(task.tensor.shape, name) == F16
+        if narrow and halved is None:
+            halved = _through_f16(task, values)
+        weights = writer.weights(name)
+        key = (kind, narrow, id(writer.output.importance) if weights is not None else 0)
+        if key not in made:
+            exact = halved if narrow and halved is not None else values
+            made[key] = ggml.quantize(kind, exact, weights)
+        row = ggml.row_size(kind, task.tensor.columns)
+        writer.write(name, start * row, made[key].data)
+
+
+def _through_f16(task: Task, values: Floats) -> Floats:
+    halved = values.copy()
+    ggml.round_to("F16", halved)
+    if not np.isfinite(halved).all():
+        raise ConversionError(
+            f"The tensor {task.tensor.name} has weights beyond the range of f16.",
+            "Convert without --match-peft.",
+        )
+    return halved
 
 
 def _read(task: Task, start: int, stop: int) -> Floats:
@@ -181,10 +245,3 @@ def _read(task: Task, start: int, stop: int) -> Floats:
     rows = np.arange(start, stop) if order is None else order[start:stop]
     values = tensor.read(start, stop) if order is None else tensor.gather(rows)
     return values if task.update is None else task.update.merge(values, rows)
-
-
-def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    view = memoryview(data).cast("B")
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written

@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 _TENTHS = 10
+BYTES = "Quantizing"
+"""The phase that is counted in bytes; others are counted in steps."""
 
 
 class ProgressView:
@@ -21,20 +23,12 @@ class ProgressView:
     def __enter__(self) -> "ProgressView":
         if self._stream.isatty():
             from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                DownloadColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-                TransferSpeedColumn,
-            )
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bar = Progress(
-                TextColumn("{task.description:<16}"),
+                TextColumn("{task.description:<22}"),
                 BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
+                TextColumn("{task.fields[amount]}"),
                 TimeRemainingColumn(),
                 console=Console(file=self._stream),
             )
@@ -51,7 +45,8 @@ class ProgressView:
             self._bar.stop()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
-        """Shows `done` of `total` bytes of a phase; a total of 0 is a phase without a measure."""
+        """Shows `done` of `total` of a phase; a total of 0 is a phase without a measure."""
+        self._started.setdefault(phase, time.monotonic())
         if self._bar:
             self._draw(phase, done, total)
         else:
@@ -62,19 +57,22 @@ class ProgressView:
             for task in self._tasks.values():
                 size = self._bar.tasks[task].total or 1
                 self._bar.update(task, total=size, completed=size)
-            self._tasks[phase] = self._bar.add_task(phase, total=total or None)
-        self._bar.update(self._tasks[phase], completed=done)
+            self._tasks[phase] = self._bar.add_task(phase, total=total or None, amount="")
+        amount = self._amount(phase, done, total)
+        self._bar.update(self._tasks[phase], completed=done, amount=amount)
 
     def _print(self, phase: str, done: int, total: int) -> None:
         tenth = done * _TENTHS // total if total else 0
         if self._shown.get(phase) == tenth:
             return
-        now = time.monotonic()
-        since = self._started.setdefault(phase, now)
         self._shown[phase] = tenth
-        line = phase
-        if total:
-            rate = done / (now - since) if now > since else 0.0
-            line += f" {done / 1e6:.1f} of {total / 1e6:.1f} MB"
-            line += f", {rate / 1e6:.0f} MB/s" if rate else ""
-        print(line, file=self._stream, flush=True)
+        print(f"{phase} {self._amount(phase, done, total)}".rstrip(), file=self._stream, flush=True)
+
+    def _amount(self, phase: str, done: int, total: int) -> str:
+        if not total:
+            return ""
+        if phase != BYTES:
+            return f"{done} of {total}"
+        since = time.monotonic() - self._started[phase]
+        rate = f", {done / since / 1e6:.0f} MB/s" if since > 0 and done else ""
+        return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB{rate}"

@@ -1,6 +1,7 @@
 """Temporary files beside the output: locked while in use, removed when their process is gone."""
 
 import fcntl
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,17 +26,16 @@ def scratch(target: Path, purpose: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def remove_stale(target: Path, purposes: tuple[str, ...]) -> list[Path]:
+def remove_stale(target: Path) -> list[Path]:
     """Removes what a killed conversion to `target` left; one that still runs keeps its lock."""
     stale = []
-    for purpose in purposes:
-        for file in sorted(target.parent.glob(f".{target.name}.*.{purpose}")):
-            with suppress(OSError):
-                descriptor = os.open(file, os.O_RDWR)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    file.unlink()
-                    stale.append(file)
-                finally:
-                    os.close(descriptor)
+    for file in sorted(target.parent.glob(f".{glob.escape(target.name)}.[0-9]*.*")):
+        with suppress(OSError):
+            descriptor = os.open(file, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.unlink()
+                stale.append(file)
+            finally:
+                os.close(descriptor)
     return stale

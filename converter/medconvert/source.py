@@ -1,12 +1,13 @@
 """What is being converted: the run of a training, an adapter folder or a plain model folder."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medllm import run_record
-from medllm.errors import ConversionError, UsageError
+from medllm.errors import ConversionError, DataError, UsageError
 from medllm.run_record import RunRecord
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -39,12 +40,33 @@ class Source:
         return found
 
 
-def open_source(folder: Path, *, with_adapter: bool = True) -> Source:
+def newest_run() -> Path:
+    """The training run that ended last, of those in the folder `runs` here.
+
+    Raises:
+        UsageError: there is none.
+    """
+    ended = []
+    for file in Path("runs").glob(f"*/{run_record.NAME}"):
+        with suppress(DataError):
+            record = run_record.read(file.parent)
+            if record.stage == "train" and record.finished and record.base:
+                ended.append((record.finished, file.parent))
+    if not ended:
+        raise UsageError(
+            "There is no finished run in the folder runs here.",
+            "Name a run, an adapter folder or a model folder.",
+        )
+    return max(ended)[1]
+
+
+def open_source(folder: Path, *, with_adapter: bool = True, base: Path | None = None) -> Source:
     """Finds out what `folder` is.
 
     Args:
         folder: a run of medtrain, an adapter that PEFT saved, or a model.
         with_adapter: whether an adapter that belongs to it is merged.
+        base: the adapter's base, where it is not what run.json or adapter_config.json says.
 
     Raises:
         UsageError: it is none of these.
@@ -54,10 +76,14 @@ def open_source(folder: Path, *, with_adapter: bool = True) -> Source:
         raise UsageError(
             f"{folder} is not a folder.", "Name a run, an adapter folder or a model folder."
         )
+    if base is not None and not (base / "config.json").is_file():
+        raise UsageError(f"The base {base} holds no config.json.", "Name a model folder.")
     if (folder / run_record.NAME).is_file():
-        return _from_run(folder, with_adapter)
+        return _from_run(folder, with_adapter, base)
     if (folder / ADAPTER_CONFIG).is_file():
-        return _from_adapter(folder, with_adapter)
+        return _from_adapter(folder, with_adapter, base)
+    if base is not None:
+        raise UsageError(f"{folder} is no adapter, so it has no base.", "Leave --base out.")
     if (folder / "config.json").is_file():
         return Source(folder, folder, None, None)
     raise UsageError(
@@ -83,7 +109,7 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _from_run(folder: Path, with_adapter: bool) -> Source:
+def _from_run(folder: Path, with_adapter: bool, named: Path | None) -> Source:
     record = run_record.read(folder)
     if record.stage != "train" or not record.base:
         raise UsageError(
@@ -95,26 +121,28 @@ def _from_run(folder: Path, with_adapter: bool) -> Source:
             f"The training in {folder} has not come to its end.",
             "Run the same medtrain command again; it goes on where it stopped.",
         )
-    base = _existing(folder / record.base, f"The base {record.base!r} of {folder}")
+    base = named or _existing(folder / record.base, f"The base {record.base!r} of {folder}")
     adapter = folder / record.adapter if record.adapter and with_adapter else None
     if adapter:
         _existing(adapter, f"The adapter {record.adapter!r} of {folder}")
     return Source(folder, base, adapter, record)
 
 
-def _from_adapter(folder: Path, with_adapter: bool) -> Source:
+def _from_adapter(folder: Path, with_adapter: bool, base: Path | None) -> Source:
     run = folder.resolve().parent
     if (run / run_record.NAME).is_file():
         record = run_record.read(run)
         if record.adapter and (run / record.adapter).resolve() == folder.resolve():
-            return _from_run(run, with_adapter)
+            return _from_run(run, with_adapter, base)
+    if base is not None:
+        return Source(folder, base, folder if with_adapter else None, None)
     named = str(read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path") or "")
-    for base in (folder / named, Path(named)):
-        if named and (base / "config.json").is_file():
-            return Source(folder, base, folder if with_adapter else None, None)
+    for found in (folder / named, Path(named)):
+        if named and (found / "config.json").is_file():
+            return Source(folder, found, folder if with_adapter else None, None)
     raise ConversionError(
         f"The base of the adapter {folder} is {named or 'not named'!r}, which is no folder here.",
-        f"Fetch it, and name its folder as base_model_name_or_path in {ADAPTER_CONFIG}.",
+        "Fetch it, and name its folder with --base.",
     )
 
 

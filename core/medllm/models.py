@@ -15,14 +15,15 @@ from medllm.errors import ModelError, ModelTooLargeError, StorageError
 
 PULL = "Run `medtui pull` to fetch one, or name another file."
 # llama.cpp's file types, `general.file_type` (llama.h, enum llama_ftype).
-_FILE_TYPES = {
+FILE_TYPES = {
     **{0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1"},
     **{10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M", 13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M"},
     **{16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS", 21: "Q2_K_S"},
     **{22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M"},
     **{28: "IQ2_S", 29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16"},
-    **{36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4"},
+    **{36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4", 40: "Q1_0", 41: "Q2_0"},
 }
+"""Names of the quantizations, by `general.file_type`."""
 # They load but don't decode from a prompt alone; some abort the process.
 _NO_DECODER = ("t5", "t5encoder", "bert", "modern-bert", "nomic-bert", "jina-bert-v2", "clip")
 MOST_CONTEXT = 4096
@@ -137,7 +138,7 @@ def _facts(path: Path, size: int, header: gguf_header.Header) -> GgufFacts:
         size_bytes=size,
         name=str(metadata.get("general.name") or path.stem),
         architecture=architecture,
-        quantization=_FILE_TYPES.get(metadata.get("general.file_type", -1), "unknown"),
+        quantization=FILE_TYPES.get(metadata.get("general.file_type", -1), "unknown"),
         parameters=header.parameters,
         tensor_bytes=header.tensor_bytes,
         context_length=number("context_length", MOST_CONTEXT),

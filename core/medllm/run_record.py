@@ -43,6 +43,8 @@ class RunRecord(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     machine: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, Any] = Field(default_factory=dict)
+    verify: dict[str, Any] = Field(default_factory=dict)
+    """Of a conversion: what was checked on the output, and how it came out."""
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
     finished: str = ""

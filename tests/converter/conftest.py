@@ -5,9 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from medconvert import conversion, mixture
+from medconvert import conversion
+from medconvert.conversion import Targets
+from medconvert.plan import Options
+from medconvert.quants import quant
 from medconvert.source import Source
 from medllm.run_record import RunRecord
 
@@ -61,7 +65,11 @@ def converted(run_folder: Path) -> Run:
     return run_folder / "gguf" / "tiny-run.q4_k_m.gguf", done
 
 
-def convert(base: Path, out: Path, adapter: Path | None = None, **options: bool) -> RunRecord:
-    """A conversion in this process."""
-    settings = conversion.Options(mixture.quant("q4_k_m"), threads=2, **options)
-    return conversion.convert(Source(adapter or base, base, adapter, None), out, settings)
+def convert(base: Path, out: Path, adapter: Path | None = None, **options: Any) -> RunRecord:
+    """A conversion in this process, without the checks but where a test asks for them."""
+    kinds = (quant(options.pop("quants", "q4_k_m")),)
+    settings = Options(kinds, **{"threads": 2, "verify": False, **options})
+    (record,) = conversion.convert(
+        Source(adapter or base, base, adapter, None), Targets({settings.quants[0]: out}), settings
+    )
+    return record

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from medconvert import ggml
 from medconvert.families.family import rope_order
-from medconvert.mixture import quant
+from medconvert.quants import quant
 from medllm import files
 from medllm.errors import ConversionError
 from medllm.run_record import RunRecord
@@ -27,7 +27,7 @@ def test_the_command_names_the_output_and_shows_progress(converted: Run) -> None
     assert done.stdout.startswith(f"{out}: ")
     assert "tokens alike" in done.stdout
     phases = [line.split(" ")[0] for line in done.stderr.splitlines()]
-    assert phases[0] == "Choosing" and phases[-1] == "Comparing" and "Quantizing" in phases
+    assert phases[0] == "Choosing" and phases[-1] == "Asking" and "Quantizing" in phases
     assert re.search(r"Quantizing (\S+) of \1 MB", done.stderr)
     assert "\x1b" not in done.stderr
 
@@ -53,8 +53,8 @@ def test_the_record_tells_what_was_done(converted: Run, run_folder: Path) -> Non
     )
     assert (out.parent / record.base / "config.json").is_file()
     assert record.metrics["bytes_written"] == out.stat().st_size
-    assert record.metrics["parity"]["passed"] and record.metrics["parity"]["chats"] == 3
-    assert record.metrics["parity"]["disputed"] == 0
+    assert record.verify["tokens"]["passed"] and record.verify["tokens"]["chats"] == 3
+    assert record.verify["tokens"]["disputed"] == 0
     assert record.metrics["merged_tensors"] == 2 * len(models.LINEAR)
     assert record.finished and record.peak_memory_mb > 0 and record.seconds > 0
 
@@ -163,9 +163,9 @@ def test_sentencepiece_dora_and_shards_at_once(tmp_path: Path) -> None:
         alpha_pattern={"layers.0.mlp.up_proj": 2},
     )  # fmt: skip
     out = tmp_path / "model.gguf"
-    record = convert(base, out, adapter, match_peft=True)
+    record = convert(base, out, adapter, match_peft=True, verify=True)
     # transformers 5 adds no space before a Llama 2 text that begins with one; the file does.
-    assert 0 < record.metrics["parity"]["disputed"] < 20
+    assert 0 < record.verify["tokens"]["disputed"] < 20
     merged = reference.merge(base, adapter, tmp_path / "merged")
     from medconvert.checkpoint import read_model
 
@@ -184,7 +184,7 @@ def test_a_wrong_pre_tokenizer_is_caught_and_nothing_is_left(
 ) -> None:
     monkeypatch.setattr("medconvert.pretokenizer.name_of", lambda _tokenizer: "qwen2")
     with pytest.raises(ConversionError, match=r"unlike the model's own tokenizer"):
-        convert(run_folder / "base", tmp_path / "wrong.gguf")
+        convert(run_folder / "base", tmp_path / "wrong.gguf", verify=True)
     assert list(tmp_path.iterdir()) == []
 
 

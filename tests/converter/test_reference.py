@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from medconvert import conversion, mixture
+from medconvert import conversion
+from medconvert.plan import Options
+from medconvert.quants import quant
 from medconvert.source import Source
 
 from tests.converter import models, reference
@@ -109,9 +111,10 @@ def test_same_bytes_as_the_standard_route(
     base = make(tmp_path / NAME)
     tuned = None if adapter is None else models.make_adapter(tmp_path / "a", base, **adapter)
     source = Source(tuned or base, base, tuned, None)
-    options = conversion.Options(mixture.quant("q4_k_m"), match_peft=True, threads=2, name=NAME)
+    kind = quant("q4_k_m")
+    options = Options((kind,), match_peft=True, verify=False, threads=2, name=NAME)
     ours = tmp_path / "ours.gguf"
-    conversion.convert(source, ours, options)
+    conversion.convert(source, conversion.Targets({kind: ours}), options)
 
     merged = reference.merge(base, tuned, tmp_path / "merged" / NAME)
     if tuned:  # PEFT writes neither; the base's card is not a card of the tuned model

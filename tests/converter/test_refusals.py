@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from medconvert import conversion, mixture
+from medconvert.plan import Options, plan
+from medconvert.quants import quant
 from medconvert.source import Source, open_source
 from medllm.errors import ConversionError, MedLLMError, UsageError
 
@@ -132,7 +133,8 @@ def test_a_base_is_refused(run_folder: Path, tmp_path: Path, change: Change, sai
         (settings(ADAPTER, lora_bias=True), "lora_bias"),
         (settings(ADAPTER, bias="all"), "bias='all'"),
         (settings(ADAPTER, fan_in_fan_out=True), "fan_in_fan_out"),
-        (settings(ADAPTER, init_lora_weights="pissa"), "init_lora_weights='pissa'"),
+        (settings(ADAPTER, init_lora_weights="pissa_niter_4"), "init_lora_weights='pissa_niter_4'"),
+        (settings(ADAPTER, init_lora_weights="pissa", use_dora=True), "DoRA"),
         (settings(ADAPTER, something_new={"a": 1}), "something_new"),
         (settings(ADAPTER, r=9), "doesn't fit the base"),
         (settings(ADAPTER, use_dora=True), "lora_magnitude_vector"),
@@ -150,7 +152,7 @@ def test_an_adapter_is_refused(run_folder: Path, tmp_path: Path, change: Change,
     change(adapter)
     source = Source(adapter, run_folder / "base", adapter, None)
     with pytest.raises(ConversionError) as refused:
-        conversion.plan(source, conversion.Options(mixture.quant("q4_k_m")))
+        plan(source, Options((quant("q4_k_m"),)))
     assert said in refused.value.message
 
 
@@ -158,7 +160,7 @@ def test_an_adapter_of_another_base(run_folder: Path, tmp_path: Path) -> None:
     other = models.make_model(tmp_path / "other", vocabulary=500, num_key_value_heads=8)
     source = Source(other, other, run_folder / "adapter", None)
     with pytest.raises(ConversionError, match=r"doesn't fit the base: .*k_proj"):
-        conversion.plan(source, conversion.Options(mixture.quant("q4_k_m")))
+        plan(source, Options((quant("q4_k_m"),)))
 
 
 def test_an_output_that_is_an_input(run_folder: Path, tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_sources(run_folder: Path, tmp_path: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["nowhere"], 2, "nowhere is not a folder"),
-        ([".", "--quant", "q3_k_s"], 2, "q4_k_m"),
+        ([".", "--quant", "q3_k"], 2, "q3_k_s"),
         (["--threads", "-1", "."], 2, "threads"),
     ],
 )
@@ -213,5 +215,5 @@ def test_the_command_says_it_in_one_line(arguments: list[str], code: int, said: 
 
 def test_no_error_is_without_hint_where_there_is_something_to_do() -> None:
     with pytest.raises(MedLLMError) as refused:
-        mixture.quant("q9")
+        quant("q9")
     assert refused.value.hint

@@ -1,0 +1,1 @@
+"""What every conversion is put to before its output gets its name."""

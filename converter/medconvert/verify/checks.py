@@ -1,0 +1,122 @@
+"""All checks of a conversion, run on the files before they get their names.
+
+- tokens: the GGUF cuts text as the model's own tokenizer does (`medconvert.parity`).
+- divergence: it predicts what the merged model predicts (`divergence`).
+- answers: it loads, answers, stops by itself and keeps the format (`answers`).
+
+The first must pass; the second must stay under a limit that no faithful conversion comes
+near; of the third it must load and answer, the rest is reported.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from medllm.errors import ConversionError
+
+from medconvert import parity
+from medconvert.plan import Plan
+from medconvert.quants import BF16, Quant, quant
+from medconvert.source import read_json
+from medconvert.verify import answers, divergence
+
+Progress = Callable[[str, int, int], None]
+"""Called with the phase, the steps done and the steps that there are (0: unknown)."""
+_LOST = "Nothing was written. With --no-verify it would be, unchecked."
+_FOUR_BITS = ("q4", "q5", "q6", "q8", "iq4", "mxfp4", "nvfp4")
+
+
+def limit(kind: Quant) -> float:
+    """The mean divergence, in nats a token, above which something else than rounding is wrong."""
+    if kind.plain is not None:
+        return 0.05 if kind.plain == BF16 else 0.01
+    return 1.0 if kind.name.startswith(_FOUR_BITS) else math.inf
+
+
+def verify(
+    plan: Plan, parts: Mapping[str, Path], scratch: Path, progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """Checks every output.
+
+    Args:
+        plan: what was converted.
+        parts: the files, by the name of their quantization.
+        scratch: a file that may be written.
+        progress: is told what is being done.
+
+    Returns:
+        The `verify` section of each output's record, by quantization.
+
+    Raises:
+        ConversionError: a check failed; the message says which and how.
+    """
+    progress("Comparing tokens", 0, 0)
+    tokens = {"passed": True, **asdict(parity.check(plan.source.base, next(iter(parts.values()))))}
+    divergences = _divergences(plan, parts, scratch, progress)
+    found: dict[str, dict[str, Any]] = {}
+    for (name, file), diverging in zip(parts.items(), divergences, strict=True):
+        progress(f"Asking {name}", 0, 0)
+        found[name] = {
+            "tokens": tokens,
+            "divergence": diverging,
+            "answers": _answers(plan, file, chats=bool(tokens["chats"])),
+        }
+    return found
+
+
+def _divergences(
+    plan: Plan, parts: Mapping[str, Path], scratch: Path, progress: Progress
+) -> list[dict[str, Any]]:
+    dtype, reason = _affordable(plan)
+    if not dtype:
+        return [{"skipped": reason} for _ in parts]
+    specification = divergence.Specification(
+        base=str(plan.source.base),
+        adapter=str(plan.source.adapter or ""),
+        four_bit=plan.options.four_bit or "",
+        dtype=dtype,
+        files=tuple(str(file) for file in parts.values()),
+    )
+    try:
+        found = divergence.measure(
+            specification,
+            scratch,
+            lambda done, total: progress("Comparing predictions", done, total),
+        )
+    finally:
+        scratch.unlink(missing_ok=True)
+    for name, figures in zip(parts, found, strict=True):
+        if figures["mean_kl"] > limit(quant(name)):
+            raise ConversionError(
+                f"The {name} file predicts unlike the model it was made from: "
+                f"{figures['mean_kl']:.3f} nats a token apart.",
+                _LOST,
+            )
+        figures.update(passed=True, dtype=dtype)
+    return found
+
+
+def _affordable(plan: Plan) -> tuple[str, str]:
+    """The type that the original can be run in here, or why it can't be."""
+    import psutil
+
+    config = read_json(plan.source.base / "config.json")
+    if config.get("is_encoder_decoder"):
+        return "", "an encoder-decoder model"
+    free = psutil.virtual_memory().available
+    own = str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    for dtype, size in (("float32", 4), (own, 2)):
+        if size * plan.parameters * 1.3 < free:
+            return dtype, ""
+    need = 2.6 * plan.parameters / 1e9
+    return "", f"the original takes {need:.0f} GB, {free / 1e9:.0f} GB are free"
+
+
+def _answers(plan: Plan, file: Path, *, chats: bool) -> dict[str, Any]:
+    if read_json(plan.source.base / "config.json").get("is_encoder_decoder"):
+        return {"skipped": "an encoder-decoder model"}
+    if not chats:
+        return {"skipped": "no chat template; the model only completes text"}
+    return {"passed": True, **asdict(answers.ask(file))}

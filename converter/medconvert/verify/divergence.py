@@ -1,0 +1,161 @@
+"""How far a GGUF's predictions are from those of the model it was made from.
+
+The merged model runs in transformers and PEFT, an independent reading of the same
+files, and each GGUF in llama.cpp, on the same tokens of medical text. Given is the mean
+Kullback-Leibler divergence KL(original || GGUF) in nats a token, and how often both
+find the same token likeliest. It runs in a process of its own:
+
+    python -m medconvert.verify.divergence SPECIFICATION.json
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from medllm.errors import ConversionError
+from medllm.reference import builtin_cards
+
+from medconvert import child
+from medconvert.checkpoint import Floats
+
+TEXTS = 4
+MOST_TOKENS = 256
+"""Of each text."""
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """What is compared; paths as text, so that it goes through JSON."""
+
+    base: str
+    adapter: str
+    """Empty: none."""
+    four_bit: str
+    """How the base is rounded before the adapter is merged; empty: not at all."""
+    dtype: str
+    """torch's name of the type that the original is computed in."""
+    files: tuple[str, ...]
+
+
+def held_texts() -> list[str]:
+    """Medical text that no built-in tuning has seen as it stands: cards of the test split."""
+    cards = [card for card in builtin_cards() if card.split == "test"]
+    return [card.text for card in cards[:: max(1, len(cards) // TEXTS)]][:TEXTS]
+
+
+def measure(specification: Specification, scratch: Path, progress: child.Progress) -> list[Any]:
+    """Runs this module; one dict a file, with `mean_kl`, `worst_kl`, `same_top`, `tokens`.
+
+    Raises:
+        ConversionError: the original or a file can't be run.
+    """
+    scratch.write_text(json.dumps(asdict(specification)), encoding="utf-8")
+    module = "medconvert.verify.divergence"
+    answer = child.run(module, [str(scratch)], "comparing predictions", progress)
+    if error := answer.get("error"):
+        raise ConversionError(str(error))
+    found: list[Any] = answer["files"]
+    return found
+
+
+def divergence(original: Floats, other: Floats) -> dict[str, float]:
+    """Compares logits of the same tokens.
+
+    Args:
+        original: (tokens, vocabulary).
+        other: the same, of the converted model; it may have more columns, which are unused.
+    """
+    p, q = _log_softmax(original), _log_softmax(other[:, : original.shape[1]])
+    each = (np.exp(p) * (p - q)).sum(axis=1)
+    return {
+        "mean_kl": float(each.mean()),
+        "worst_kl": float(each.max()),
+        "same_top": float((p.argmax(axis=1) == q.argmax(axis=1)).mean()),
+        "tokens": len(each),
+    }
+
+
+def _log_softmax(logits: Floats) -> Doubles:
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=1, keepdims=True)
+    result: Doubles = wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
+    return result
+
+
+def _original(specification: Specification) -> Any:
+    """The merged model, in transformers."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    settings: dict[str, Any] = {"dtype": getattr(torch, specification.dtype)}
+    if specification.four_bit:
+        kind, _, double = specification.four_bit.partition("-")
+        settings["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type=kind,
+            bnb_4bit_use_double_quant=bool(double),
+            bnb_4bit_compute_dtype=settings["dtype"],
+        )
+    model = AutoModelForCausalLM.from_pretrained(
+        specification.base, local_files_only=True, **settings
+    )
+    if specification.adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, specification.adapter)
+    return model.eval()
+
+
+def _compare(specification: Specification) -> dict[str, Any]:
+    import torch
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    from medconvert.runtime import Runtime
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(specification.base, local_files_only=True)
+    texts = [list(tokenizer(text)["input_ids"])[:MOST_TOKENS] for text in held_texts()]
+    steps = len(texts) * (1 + len(specification.files))
+    model, wanted, done = _original(specification), [], 0
+    for ids in texts:
+        with torch.no_grad():
+            wanted.append(model(torch.tensor([ids])).logits[0].float().numpy())
+        child.report(done := done + 1, steps)
+    del model
+    files: list[dict[str, float]] = []
+    for file in specification.files:
+        got = []
+        with Runtime(Path(file), MOST_TOKENS) as runtime:
+            for ids in texts:
+                got.append(runtime.read(ids))
+                child.report(done := done + 1, steps)
+        if not all(np.isfinite(logits).all() for logits in got):
+            return {"error": "The converted model predicts NaN or infinity."}
+        files.append(divergence(np.concatenate(wanted), np.concatenate(got)))
+    return {"files": files}
+
+
+def _main(file: Path) -> dict[str, Any]:
+    specification = Specification(**json.loads(file.read_text(encoding="utf-8")))
+    try:
+        return _compare(specification)
+    except ConversionError as error:
+        return {"error": error.message}
+    except Exception as error:  # whatever transformers or PEFT raise, the user gets one line
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return {"error": f"The original can't be run in transformers: {said}"}
+
+
+if __name__ == "__main__":
+    from medllm import guard
+
+    guard.install()
+    child.answer(_main(Path(sys.argv[1])))
