@@ -1,9 +1,9 @@
 """What the mini model reads: prose for pre-training, question and card pairs for tuning."""
 
-import itertools
 from collections.abc import Sequence
 from typing import TypedDict
 
+from medllm.card import TITLES
 from medllm.prompts import ABBREVIATION_PHRASINGS, ASSISTANT, PHRASINGS, USER, Message
 from medllm.reference import ReferenceCard
 from medllm.terminology.normalise import sentence_case
@@ -27,14 +27,28 @@ class Prose(TypedDict):
     completion: str
 
 
+LEADS = (
+    ("More on this. ", "Why it matters. ", "A word of caution. "),
+    ("How this comes about or works: ", "What it means in care: ", "What to watch for: "),
+    ("", "", ""),
+)
+"""What a writer may put before the second, third and fourth paragraph."""
+
+
+def paragraphs(card: ReferenceCard, lead: int) -> str:
+    """The card's content as four paragraphs of prose; `lead` chooses how they begin."""
+    first, *others = card.card.parts()
+    led = [opening + text for opening, text in zip(LEADS[lead % 3], others, strict=True)]
+    return "\n\n".join((first, *led))
+
+
 def prose(card: ReferenceCard) -> list[Prose]:
     """The card's content as running text, without any heading, in several arrangements."""
-    parts = card.card.parts()
-    running, paragraphs = " " + " ".join(parts), "\n\n" + "\n\n".join(parts)
+    running = " " + " ".join(card.card.parts())
     name = sentence_case(card.term)
     texts: list[Prose] = [
         {"prompt": f"{card.term}.", "completion": running},
-        {"prompt": f"About {name}:", "completion": paragraphs},
+        {"prompt": f"About {name}:", "completion": "\n\n" + paragraphs(card, 2)},
     ]
     if len(card.names()) > 1:
         other = f"{card.names()[1]} is another name for {name}."
@@ -57,11 +71,10 @@ def questions(card: ReferenceCard) -> list[str]:
 def prose_answers(card: ReferenceCard) -> list[Prose]:
     """Questions, in the chat's form, that the card's prose answers, still without headings.
 
-    One gives all of it; six more, short ones, give the definition alone, so that
+    Three give all of it; four more, short ones, give the definition alone, so that
     name and meaning are seen together often at little cost.
     """
-    parts = card.card.parts()
-    answers = ["\n\n".join(parts), *[card.definition] * 6]
+    answers = [*(paragraphs(card, lead) for lead in range(3)), *[card.definition] * 4]
     return [
         {"prompt": f"{USER}{question}{ASSISTANT}", "completion": f"**{card.term}**: {answer}"}
         for question, answer in zip(_spread(questions(card), len(answers)), answers, strict=True)
@@ -69,23 +82,32 @@ def prose_answers(card: ReferenceCard) -> list[Prose]:
 
 
 def words_of_the_form() -> list[Prose]:
-    """Sentences that use the words of the headings as words, in changing order.
+    """Sentences that use the words of the headings as words, in the order of a card.
 
     A token that pre-training never has to write gets an embedding that an adapter,
     which leaves embeddings alone, can hardly write later.
     """
-    meanings = (
-        ("Definition", "what a term means"),
-        ("Explanation", "how it comes about"),
-        ("Clinical Relevance", "why it matters in care"),
-        ("Safety Note", "when to seek help"),
-    )
     told = [
-        " " + ", ".join(f"**{title}** {verb} {meaning}" for title, meaning in order) + "."
-        for order in itertools.permutations(meanings)
-        for verb in ("says", "tells")
+        (
+            "says",
+            ("what a term means", "how it comes about", "why it matters", "when to seek help"),
+        ),
+        ("tells", ("what it is", "how it works", "what it is for", "what to be careful about")),
+        ("holds", ("the meaning", "the cause or the way it works", "its use in care", "a warning")),
+        ("gives", ("one sentence", "a few more", "a reason to know it", "a word of caution")),
     ]
-    return [{"prompt": "Words:", "completion": text} for text in told[::3]]
+    return [
+        {
+            "prompt": "Words:",
+            "completion": " "
+            + ", ".join(
+                f"**{title}** {verb} {meaning}"
+                for title, meaning in zip(TITLES, meanings, strict=True)
+            )
+            + ".",
+        }
+        for verb, meanings in told
+    ] * 4
 
 
 def _spread(items: list[str], count: int) -> list[str]:

@@ -18,9 +18,10 @@ LOG = "log.json"
 
 def records(cards: Sequence[ReferenceCard]) -> list[corpus.Prose]:
     """All pre-training records; TRL adds BOS and EOS."""
-    return [
+    of_cards = [
         record for card in cards for record in (*corpus.prose(card), *corpus.prose_answers(card))
     ]
+    return of_cards + corpus.words_of_the_form()
 
 
 def build_model(recipe: Recipe, mini: Any) -> Any:
