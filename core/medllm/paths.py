@@ -67,6 +67,11 @@ def history_file() -> Path:
     return user_dir() / "history.sqlite3"
 
 
+def vocabulary_file() -> Path:
+    """The SQLite file that the vocabularies are compiled into."""
+    return user_dir() / "vocabulary.sqlite3"
+
+
 def settings_file() -> Path:
     """The user's settings."""
     return user_dir() / "settings.toml"

@@ -1,0 +1,211 @@
+"""From a mention to a concept: exact, then inflected, reordered, reduced, and near names.
+
+A mention that nothing answers well enough stays unlinked: `link` gives None, and the
+candidates stay to be offered.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from rapidfuzz import fuzz
+
+from medllm.terminology import mention_forms, tokens
+from medllm.terminology.facts import Scope
+from medllm.terminology.grams import GramIndex
+from medllm.terminology.mention_forms import Reading
+from medllm.terminology.normalise import key
+from medllm.terminology.store import Entry, Store
+
+How = Literal["exact", "inflected", "reordered", "reduced", "near", "acronym"]
+
+THRESHOLD = 0.6
+"""Least score of a link; below it the answer is "don't know"."""
+NEAR_NAMES = 1_000_000
+"""Above this many names the near ones are not looked for: their index would not fit."""
+NEAR_CANDIDATES = 24
+_SCORES: dict[How, float] = {
+    "exact": 1.0, "inflected": 0.97, "reordered": 0.9, "reduced": 1.0, "near": 0.88, "acronym": 0.7,
+}  # fmt: skip
+_SCOPE_FACTOR = {
+    Scope.PREFERRED: 1.0, Scope.EXACT: 0.99, Scope.NARROW: 0.9, Scope.BROAD: 0.9,
+    Scope.RELATED: 0.88, Scope.ACRONYM: 1.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A concept that a mention may mean."""
+
+    concept: str
+    """Its code; `Store.codes` gives the others."""
+    name: str
+    """The name of the vocabulary that matched."""
+    score: float
+    """0 to 1; an exact preferred name has 1."""
+    how: How
+
+
+class Linker:
+    """Links mentions to the concepts of a store."""
+
+    def __init__(
+        self, store: Store, targets: Iterable[str] = (), threshold: float = THRESHOLD
+    ) -> None:
+        """Takes an open store.
+
+        Args:
+            store: the vocabularies.
+            targets: prefixes of codes (`MESH`, `OMIM`); only concepts with such a code are
+                linked to. Empty: all.
+            threshold: least score of a link.
+        """
+        self.store, self.threshold = store, threshold
+        self.targets = tuple(f"{prefix}:" for prefix in targets)
+        self._usable: dict[str, bool] = {}
+
+    def link(self, mention: str, long_forms: Mapping[str, str] | None = None) -> Candidate | None:
+        """The concept of `mention`; None where no candidate reaches the threshold.
+
+        Args:
+            mention: as it stands in the text.
+            long_forms: abbreviations that the text defines, by their short form.
+        """
+        found = self.candidates(mention, long_forms)
+        return found[0] if found and found[0].score >= self.threshold else None
+
+    def candidates(
+        self, mention: str, long_forms: Mapping[str, str] | None = None
+    ) -> list[Candidate]:
+        """What `mention` may mean, the likeliest first; each concept once."""
+        best: dict[str, Candidate] = {}
+        readings = mention_forms.readings(mention, long_forms or {})
+        for reading in readings:
+            if best and max(c.score for c in best.values()) >= reading.factor * 0.9:
+                break
+            for candidate in self._of_reading(reading):
+                known = best.get(candidate.concept)
+                if known is None or candidate.score > known.score:
+                    best[candidate.concept] = candidate
+        if not best or max(c.score for c in best.values()) < self.threshold:
+            for candidate in self._near(readings):
+                if candidate.score > best.get(candidate.concept, _NONE).score:
+                    best[candidate.concept] = candidate
+        return sorted(best.values(), key=self._rank)
+
+    def _rank(self, candidate: Candidate) -> tuple[float, int, str]:
+        """The better score first, then the better connected concept."""
+        codes = len(self.store.codes(candidate.concept))
+        return (-round(candidate.score, 4), -codes, candidate.concept)
+
+    def _of_reading(self, reading: Reading) -> Iterator[Candidate]:
+        text = reading.text
+        words = [word.folded for word in tokens.words_at(text)]
+        if not words:
+            return
+        if tokens.is_acronym(text):
+            yield from self._acronym(text, words, reading.factor)
+            return
+        form = tokens.form(words)
+        entries = self.store.by_form(tokens.digest(form))
+        found = False
+        for entry in entries:
+            if tokens.is_acronym(entry.text):
+                continue
+            how: How = "exact" if key(entry.text) == key(text) else "inflected"
+            if reading.factor < 1:
+                how = "reduced"
+            if candidate := self._candidate(entry, how, reading.factor):
+                found = True
+                yield candidate
+        if found:
+            return
+        for entry in self.store.by_bag(tokens.digest(tokens.bag(words))):
+            if not tokens.is_acronym(entry.text) and (
+                candidate := self._candidate(entry, "reordered", reading.factor)
+            ):
+                yield candidate
+
+    def _acronym(self, text: str, words: Sequence[str], factor: float) -> Iterator[Candidate]:
+        """Concepts with this acronym whose names bear it out, if it has but one sense."""
+        entries = self.store.by_form(tokens.digest(tokens.form(words)))
+        senses: dict[str, Entry] = {}
+        for entry in entries:
+            if tokens.is_acronym(entry.text) and entry.text.upper() == text.upper():
+                senses.setdefault(self.store.concept(entry.code), entry)
+        borne = {c: e for c, e in senses.items() if self._bears(c, text)}
+        certain = len(borne) == 1 and len(text) >= 3 and factor == 1
+        for entry in borne.values() if borne else senses.values():
+            sure = 1.0 if certain else 0.5
+            if candidate := self._candidate(entry, "acronym", factor * sure):
+                yield candidate
+
+    def _bears(self, concept: str, acronym: str) -> bool:
+        """Whether a full name of the concept has the acronym as its initials."""
+        return any(
+            mention_forms.has_initials(entry.text, acronym)
+            for entry in self.store.names(concept)
+            if entry.scope <= Scope.EXACT
+        )
+
+    def _candidate(self, entry: Entry, how: How, factor: float) -> Candidate | None:
+        concept = self.store.concept(entry.code)
+        if not self._is_usable(concept):
+            return None
+        score = _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor
+        return Candidate(concept, entry.text, score, how)
+
+    def _is_usable(self, concept: str) -> bool:
+        if not self.targets:
+            return True
+        if concept not in self._usable:
+            codes = self.store.codes(concept)
+            self._usable[concept] = any(code.startswith(self.targets) for code in codes)
+        return self._usable[concept]
+
+    @cached_property
+    def _index(self) -> GramIndex | None:
+        """Trigrams of all names that are not acronyms; None where there are too many."""
+        if self.store.size() > NEAR_NAMES:
+            return None
+        forms = dict.fromkeys(
+            tokens.form(word.folded for word in tokens.words_at(entry.text))
+            for entry in self.store.entries()
+            if not tokens.is_acronym(entry.text)
+        )
+        return GramIndex([form for form in forms if form])
+
+    def _near(self, readings: Sequence[Reading]) -> Iterator[Candidate]:
+        if self._index is None:
+            return
+        for reading in readings[:2]:
+            words = [word.folded for word in tokens.words_at(reading.text)]
+            form = tokens.form(words)
+            if tokens.is_acronym(reading.text) or len(form) < 5:
+                continue
+            for name, cosine in self._index.nearest(form, NEAR_CANDIDATES):
+                score = likeness(words, name, cosine) * reading.factor
+                if score < self.threshold * 0.8:
+                    continue
+                for entry in self.store.by_form(tokens.digest(name)):
+                    if not tokens.is_acronym(entry.text) and (
+                        candidate := self._candidate(entry, "near", score)
+                    ):
+                        yield candidate
+
+
+_NONE = Candidate("", "", 0.0, "near")
+_DIGITS = re.compile(r"\d+")
+
+
+def likeness(words: Sequence[str], name: str, cosine: float) -> float:
+    """0 to 1: the trigrams' cosine, the letters in any order of words, and numbers that differ."""
+    letters = fuzz.token_sort_ratio(" ".join(words), name) / 100
+    mine = {tokens.stem(word) for word in words} - tokens.FUNCTION_WORDS
+    theirs = {tokens.stem(word) for word in name.split()} - tokens.FUNCTION_WORDS
+    shared = 2 * len(mine & theirs) / max(1, len(mine) + len(theirs))
+    score = 0.35 * cosine + 0.35 * letters + 0.3 * shared
+    numbers = set(_DIGITS.findall(" ".join(mine))), set(_DIGITS.findall(" ".join(theirs)))
+    return score * (0.8 if numbers[0] - numbers[1] else 1.0)
