@@ -200,6 +200,7 @@ def _convert(
     writers: Sequence[_Writer], task: Task, start: int, stop: int, match_peft: bool
 ) -> None:
     name, values = task.place.name, _read(task, start, stop)
+    task.place.add_shift(values, task.tensor.dtype if match_peft else "F32")
     if not np.isfinite(values).all():
         raise ConversionError(
             f"The tensor {task.tensor.name} holds NaN or infinity"

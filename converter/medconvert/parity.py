@@ -5,13 +5,18 @@ model reads without any error, so every conversion ends here. Compared are
 medical text, numbers, white space, Unicode, each added token, and rendered
 chats. A tokenizer has two readings: that of the class which transformers makes
 of it, and that of its own tokenizer.json. Where they differ (transformers 5 adds
-no space before a Llama 2 text that begins with one), either will do, and the
-number of such texts is reported. It runs in a process of its own:
+no space before a Llama 2 text that begins with one), either will do. Of plain
+text there may be a third, for what llama.cpp can't do as they do: composing
+characters (NFC), or a space before the whole text only, see `space_prefix`. A chat
+must be read as one of the first two has it. The number of texts that were not read
+as transformers does is reported. It runs in a process of its own:
 
     python -m medconvert.parity MODEL_FOLDER FILE.gguf
 """
 
 import ctypes
+import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +26,7 @@ from typing import Any
 from medllm import prompts
 from medllm.errors import ConversionError
 
-from medconvert import child
+from medconvert import child, space_prefix
 
 Encode = Callable[[str, bool], list[int]]
 """Token ids of a text; the flag says whether BOS and EOS are added as the model wants it."""
@@ -70,7 +75,7 @@ class Parity:
     chats: int
     """Of the texts, those that were rendered by the chat template."""
     disputed: int
-    """Texts that transformers reads otherwise than tokenizer.json and the GGUF do."""
+    """Texts that transformers reads otherwise than the GGUF does, where that is known to be so."""
 
 
 def check(folder: Path, file: Path) -> Parity:
@@ -139,32 +144,62 @@ def _gguf(file: Path) -> Encode:
     return encode
 
 
-def _readings(tokenizer: Any, file: Path) -> list[Encode]:
-    """The tokenizer as transformers has it, and as its file has it."""
+def _plain(tokenizer: Any) -> Encode:
+    def encode(text: str, whole: bool) -> list[int]:
+        return list(tokenizer.encode(text, add_special_tokens=whole).ids)
+
+    return encode
+
+
+def _readings(tokenizer: Any, file: Path) -> tuple[list[Encode], list[Encode]]:
+    """The tokenizer as transformers has it and as its file has it; and how llama.cpp must differ.
+
+    The second list is for plain text only.
+    """
 
     def encode(text: str, whole: bool) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=whole))
 
     if not file.is_file():
-        return [encode]
+        return [encode], []
     from tokenizers import Tokenizer
 
+    content = json.loads(file.read_text(encoding="utf-8"))
     plain = Tokenizer.from_file(str(file))
+    others: list[Encode] = []
+    if (content.get("normalizer") or {}).get("type") == "NFC":
+        others.append(_plain(Tokenizer.from_str(json.dumps({**content, "normalizer": None}))))
+    if space_prefix.first_only(content):
+        others.append(_pieces(tokenizer, plain))
+    return [encode, _plain(plain)], others
 
-    def encode_plain(text: str, whole: bool) -> list[int]:
-        return list(plain.encode(text, add_special_tokens=whole).ids)
 
-    return [encode, encode_plain]
+def _pieces(tokenizer: Any, plain: Any) -> Encode:
+    """With a template, text as it is read behind a special token; without, piece by piece."""
+    before = tokenizer.bos_token
+    special = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+    split = re.compile(f"({'|'.join(map(re.escape, special))})")
+
+    def encode(text: str, whole: bool) -> list[int]:
+        ends = plain.encode("", add_special_tokens=whole).ids
+        if tokenizer.chat_template:
+            return [*ends, *plain.encode(before + text, add_special_tokens=False).ids[1:]]
+        parts = [plain.encode(part, add_special_tokens=False).ids for part in split.split(text)]
+        return [*ends, *(i for part in parts for i in part)]
+
+    return encode
 
 
-def _cases(tokenizer: Any) -> Iterator[tuple[str, bool]]:
+def _texts(tokenizer: Any) -> Iterator[tuple[str, bool]]:
     for text in TEXTS:
         yield text, False
         yield text, True
     for token in tokenizer.get_added_vocab():
-        yield f"a{token}b {token} c", False
-    for text in rendered(tokenizer):
-        yield text, False
+        # The sentinels of T5's pre-training stand in no text, and its GGUFs don't have them.
+        if not re.fullmatch(r"<extra_id_\d+>", token):
+            # Gemma has tokens for runs of spaces, spelled as SentencePiece spells a space.
+            written = token.replace("▁", " ")
+            yield f"a{written}b {written} c", False
 
 
 def rendered(tokenizer: Any) -> list[str]:
@@ -205,8 +240,15 @@ def _compare(folder: Path, file: Path) -> dict[str, Any]:
         return {"error": f"The tokenizer of {folder} can't be used: {said}"}
 
     try:
-        readings = _readings(tokenizer, folder / "tokenizer.json")
-        return {**compare(_gguf(file), readings, _cases(tokenizer)), "chats": chats}
+        ours = _gguf(file)
+        readings, others = _readings(tokenizer, folder / "tokenizer.json")
+        plain = compare(ours, [*readings, *others], _texts(tokenizer))
+        if "error" in plain:
+            return plain
+        chat = compare(ours, readings, [(text, False) for text in rendered(tokenizer)])
+        if "error" in chat:
+            return chat
+        return {key: plain[key] + chat[key] for key in plain} | {"chats": chats}
     except ConversionError as error:
         return {"error": error.message}
 

@@ -39,7 +39,8 @@ def name_of(tokenizer: Mapping[str, Any]) -> str:
     Raises:
         ConversionError: it has no name there, or the text is changed beforehand.
     """
-    if tokenizer.get("normalizer"):
+    # llama.cpp does not compose characters; the token gate counts the texts where it matters.
+    if _kind(tokenizer.get("normalizer") or {}) not in ("None", "NFC"):
         raise _unknown(f"the normalizer {_kind(tokenizer['normalizer'])}")
     steps = _steps(tokenizer.get("pre_tokenizer"))
     whole = bool(tokenizer["model"].get("ignore_merges", False))

@@ -1,8 +1,8 @@
-"""Reading `tokenizer.model`, a SentencePiece model, without the SentencePiece library.
+"""Reading a SentencePiece file, such as `tokenizer.model`, without the SentencePiece library.
 
 Format: https://github.com/google/sentencepiece, src/sentencepiece_model.proto, a
-protocol-buffer message; of it only the pieces (field 1) and the kind of model
-(field 2, field 3 in it) are needed.
+protocol-buffer message; of it only the pieces (field 1), the kind of model (field 3
+of field 2) and how text is normalized (field 3) are needed.
 """
 
 import struct
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from medllm.errors import ConversionError
 
-_PIECES, _TRAINER, _MODEL_TYPE = 1, 2, 3
+_PIECES, _TRAINER, _NORMALIZER, _MODEL_TYPE = 1, 2, 3, 3
 _TEXT, _SCORE, _KIND = 1, 2, 3
+_CHARACTERS, _DUMMY_PREFIX, _EXTRA_SPACES = 2, 3, 4
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 
 
@@ -27,32 +28,63 @@ class Piece:
     """1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; GGUF counts alike."""
 
 
-def read_pieces(file: Path) -> list[Piece]:
-    """The vocabulary of a byte-pair SentencePiece model, in order of ids.
+@dataclass(frozen=True, slots=True)
+class SentencePiece:
+    """A SentencePiece model."""
+
+    kind: str
+    """`bpe` or `unigram`."""
+    pieces: list[Piece]
+    """In order of ids."""
+    characters: bytes
+    """How characters are normalized, precompiled; empty: they stay as they are."""
+    dummy_prefix: bool
+    """A space is put before a text."""
+    single_spaces: bool
+    """White space at the ends is dropped, several spaces become one."""
+
+
+def read_sentencepiece(file: Path, kinds: tuple[str, ...] = ("bpe",)) -> SentencePiece:
+    """A SentencePiece model.
+
+    Args:
+        file: tokenizer.model or spiece.model.
+        kinds: those that will do.
 
     Raises:
-        ConversionError: the file is broken, or the model is not of the kind `bpe`.
+        ConversionError: the file is broken, or the model is of another kind.
     """
-    pieces, kind = [], "unigram"
+    pieces, trainer, normalizer = [], b"", b""
     try:
         for number, value in _fields(file.read_bytes()):
             if number == _PIECES and isinstance(value, bytes):
                 pieces.append(_piece(value))
             elif number == _TRAINER and isinstance(value, bytes):
-                found = dict(_fields(value)).get(_MODEL_TYPE, 1)
-                kind = _KINDS.get(found, str(found)) if isinstance(found, int) else "?"
+                trainer = value
+            elif number == _NORMALIZER and isinstance(value, bytes):
+                normalizer = value
+        found = dict(_fields(trainer)).get(_MODEL_TYPE, 1)
+        kind = _KINDS.get(found, str(found)) if isinstance(found, int) else "?"
+        normal = dict(_fields(normalizer))
     except (OSError, IndexError, ValueError, struct.error) as error:
         raise ConversionError(
             f"{file} is not a SentencePiece model.", "Take it from the base model again."
         ) from error
     if not pieces:
         raise ConversionError(f"{file} holds no tokens.", "Take it from the base model again.")
-    if kind != "bpe":
+    if kind not in kinds:
         raise ConversionError(
             f"{file} is a SentencePiece model of the kind {kind}.",
-            "For a Llama model only the kind bpe can be converted.",
+            f"For this family of models it must be {' or '.join(kinds)}.",
         )
-    return pieces
+    characters = normal.get(_CHARACTERS, b"")
+    return SentencePiece(
+        kind,
+        pieces,
+        characters if isinstance(characters, bytes) else b"",
+        bool(normal.get(_DUMMY_PREFIX, 1)),
+        bool(normal.get(_EXTRA_SPACES, 1)),
+    )
 
 
 def _piece(message: bytes) -> Piece:

@@ -44,7 +44,7 @@ def read_specials(folder: Path, size: int) -> Specials:
     tokenizer = _optional(folder / "tokenizer.json")
     settings = _optional(folder / "tokenizer_config.json")
     config = _optional(folder / "config.json")
-    found = Specials(template=_template(folder, settings))
+    found = Specials(template=read_template(folder, settings))
     texts = {role: _text(settings.get(f"{role}_token")) for role in _ROLES}
     texts["bos"] = texts["bos"] or texts["cls"]
     texts["eos"] = texts["eos"] or texts["sep"]
@@ -103,7 +103,7 @@ def _added_by(
     return added
 
 
-def _template(folder: Path, settings: Mapping[str, Any]) -> Template | None:
+def read_template(folder: Path, settings: Mapping[str, Any]) -> Template | None:
     """The chat template, or a named list of them; inside the settings it wins over the file."""
     if template := settings.get("chat_template"):
         return template if isinstance(template, str | list) else None

@@ -10,8 +10,10 @@ from typing import Any
 
 from medllm.errors import ConversionError
 
-from medconvert import pretokenizer
-from medconvert.sentencepiece import read_pieces
+from medconvert import pretokenizer, space_prefix
+from medconvert.families import family_of
+from medconvert.families.family import VocabularyStyle
+from medconvert.sentencepiece import Piece, SentencePiece, read_sentencepiece
 from medconvert.source import read_json
 from medconvert.specials import read_specials
 
@@ -25,20 +27,28 @@ def write_vocabulary(folder: Path, size: int, writer: Any) -> None:
     """Adds the vocabulary of a model folder to a `gguf.GGUFWriter`.
 
     Args:
-        folder: holds tokenizer.model (SentencePiece) or tokenizer.json (byte-level
+        folder: holds config.json, a SentencePiece file or tokenizer.json (byte-level
             BPE), and tokenizer_config.json.
         size: number of rows of the embedding; ids without a token become unused ones.
 
     Raises:
         ConversionError: the tokenizer is missing or of another kind.
     """
+    style = family_of(read_json(folder / "config.json")).vocabulary
     settings = _optional(folder / "tokenizer_config.json")
-    prefix = settings.get("add_prefix_space")
-    if prefix is not None:
-        writer.add_add_space_prefix(prefix)
-    if (folder / "tokenizer.model").is_file():
-        _write_sentencepiece(folder, size, settings, writer)
-    elif (folder / "tokenizer.json").is_file():
+    tokenizer = _optional(folder / "tokenizer.json")
+    _refuse_lost_attributes(tokenizer, style, writer)
+    if style.prefix_setting:
+        prefix = space_prefix.to_write(folder, tokenizer, settings)
+        if prefix is not None:
+            writer.add_add_space_prefix(prefix)
+    if file := sentencepiece_file(folder, style):
+        model = read_sentencepiece(file, ("bpe", "unigram") if style.unigram else ("bpe",))
+        if model.kind == "unigram":
+            _write_unigram(folder, size, model, writer)
+        else:
+            _write_sentencepiece(folder, size, model, style, writer)
+    elif tokenizer:
         _write_bpe(folder, size, writer)
     else:
         raise ConversionError(
@@ -46,10 +56,23 @@ def write_vocabulary(folder: Path, size: int, writer: Any) -> None:
             "Copy it from the base model.",
         )
     read_specials(folder, size).write(writer)
+    if style.no_prefix:
+        writer.add_add_space_prefix(False)
 
 
-def _write_sentencepiece(folder: Path, size: int, settings: Mapping[str, Any], writer: Any) -> None:
-    pieces = read_pieces(folder / "tokenizer.model")
+def sentencepiece_file(folder: Path, style: VocabularyStyle) -> Path | None:
+    """The SentencePiece file of a model folder, under one of its names; None: there is none."""
+    names = ["tokenizer.model", *(["spiece.model"] if style.unigram else [])]
+    # Mistral's later folders may have it under the version of its chat format only.
+    versions = sorted(folder.glob("tokenizer.model.v*"))
+    return next((f for f in [*(folder / name for name in names), *versions] if f.is_file()), None)
+
+
+Table = tuple[list[bytes], list[float], list[int]]
+"""Text, score and type of each token."""
+
+
+def _pieces(pieces: list[Piece], size: int) -> Table:
     if len(pieces) > size:
         raise _too_many(len(pieces), size)
     tokens = [f"[PAD{i}]".encode() for i in range(size)]
@@ -58,19 +81,54 @@ def _write_sentencepiece(folder: Path, size: int, settings: Mapping[str, Any], w
         # A user-defined piece is an ordinary token there too; only its merging differs.
         kind = NORMAL if piece.kind == USER_DEFINED else piece.kind
         tokens[i], scores[i], types[i] = piece.text, piece.score, kind
-    added = {int(i): text for text, i in _optional(folder / "added_tokens.json").items()}
-    kinds = dict.fromkeys(added, USER_DEFINED)
-    for key, token in settings.get("added_tokens_decoder", {}).items():
-        added[int(key)], kinds[int(key)] = _added(token)
-    for i, text in added.items():
-        if i >= size:
-            raise _too_many(i + 1, size)
-        tokens[i], scores[i], types[i] = text.encode(), _ADDED_SCORE, kinds[i]
-    writer.add_tokenizer_model("llama")
+    return tokens, scores, types
+
+
+def _add(table: Table, added: Mapping[int, tuple[str, int]]) -> None:
+    """Puts added tokens, text and type by id, over the pieces."""
+    tokens, scores, types = table
+    for i, (text, kind) in added.items():
+        if i >= len(tokens):
+            raise _too_many(i + 1, len(tokens))
+        tokens[i], scores[i], types[i] = text.encode(), _ADDED_SCORE, kind
+
+
+def _write_table(writer: Any, kind: str, table: Table) -> None:
+    writer.add_tokenizer_model(kind)
     writer.add_tokenizer_pre("default")
-    writer.add_token_list(tokens)
-    writer.add_token_scores(scores)
-    writer.add_token_types(types)
+    writer.add_token_list(table[0])
+    writer.add_token_scores(table[1])
+    writer.add_token_types(table[2])
+
+
+def _write_sentencepiece(
+    folder: Path, size: int, model: SentencePiece, style: VocabularyStyle, writer: Any
+) -> None:
+    table = _pieces(model.pieces, size)
+    added = _added_file(folder)
+    settings = _optional(folder / "tokenizer_config.json")
+    for key, token in settings.get("added_tokens_decoder", {}).items():
+        added[int(key)] = _added(token, markers=style.markers)
+    if style.added_in_json:
+        for token in _optional(folder / "tokenizer.json").get("added_tokens") or ():
+            added[int(token["id"])] = _added(token, markers=style.markers)
+    _add(table, added)
+    _write_table(writer, "llama", table)
+
+
+def _write_unigram(folder: Path, size: int, model: SentencePiece, writer: Any) -> None:
+    table = _pieces(model.pieces, size)
+    _add(table, _added_file(folder))
+    _write_table(writer, "t5", table)
+    writer.add_add_space_prefix(model.dummy_prefix)
+    writer.add_remove_extra_whitespaces(model.single_spaces)
+    if model.characters:
+        writer.add_precompiled_charsmap(model.characters)
+
+
+def _added_file(folder: Path) -> dict[int, tuple[str, int]]:
+    tokens = _optional(folder / "added_tokens.json")
+    return {int(i): (text, USER_DEFINED) for text, i in tokens.items()}
 
 
 def _write_bpe(folder: Path, size: int, writer: Any) -> None:
@@ -87,7 +145,9 @@ def _write_bpe(folder: Path, size: int, writer: Any) -> None:
     tokens = [f"[PAD{i}]" for i in range(size)]
     types = [UNUSED] * size
     entries = {int(i): (text, NORMAL) for text, i in model["vocab"].items()}
-    entries |= {int(token["id"]): _added(token) for token in tokenizer.get("added_tokens") or ()}
+    entries |= {
+        int(token["id"]): _added(token, markers=True) for token in tokenizer.get("added_tokens") or ()
+    }
     if max(entries) >= size:
         raise _too_many(max(entries) + 1, size)
     for i, (text, kind) in entries.items():
@@ -99,15 +159,31 @@ def _write_bpe(folder: Path, size: int, writer: Any) -> None:
     writer.add_token_merges(_merges(model["merges"]))
 
 
-def _added(token: Mapping[str, Any]) -> tuple[str, int]:
+def _added(token: Mapping[str, Any], *, markers: bool) -> tuple[str, int]:
     """Text and type of an added token. Some are markers in all but name."""
     text = str(token["content"])
     marker = text in _LOOK_SPECIAL or any(
         text.startswith(start) and text.endswith(end) for start, end in _SPECIAL_ENDS
     )
-    if token.get("special") or marker:
+    if token.get("special") or (marker and markers):
         return text, CONTROL
-    return text.replace("▁", " "), USER_DEFINED
+    return text.replace("▁", " ") if markers else text, USER_DEFINED
+
+
+def _refuse_lost_attributes(
+    tokenizer: Mapping[str, Any], style: VocabularyStyle, writer: Any
+) -> None:
+    """Refuses a name by which llama.cpp would not know how white space is treated."""
+    stripping = any(token.get("rstrip") for token in tokenizer.get("added_tokens") or ())
+    name = str(writer.kv_data[0]["general.name"].value).lower()
+    if not stripping or not style.attributes_by_name:
+        return
+    if not any(part in name for part in style.attributes_by_name):
+        raise ConversionError(
+            f"llama.cpp knows by the name alone that this tokenizer drops the white space behind "
+            f"its special tokens, and the name is {name!r}.",
+            f"Give one that holds {' or '.join(style.attributes_by_name)}, with --name.",
+        )
 
 
 def _merges(merges: list[Any]) -> list[str]:

@@ -117,16 +117,24 @@ def sentencepiece_tokenizer(folder: Path) -> int:
     return len(pieces)
 
 
-def sentencepiece_model(pieces: list[tuple[str, float, int]], kind: int = 2) -> bytes:
-    """A SentencePiece ModelProto: pieces, trainer_spec.model_type, normalizer_spec identity."""
+def sentencepiece_model(
+    pieces: list[tuple[str, float, int]],
+    kind: int = 2,
+    characters: bytes = b"",
+    *,
+    dummy_prefix: bool = True,
+    single_spaces: bool = False,
+) -> bytes:
+    """A SentencePiece ModelProto: pieces, trainer_spec, normalizer_spec."""
     message = b""
     for text, score, piece_kind in pieces:
         body = _bytes(1, text.encode()) + b"\x15" + struct.pack("<f", score)
         message += _bytes(1, body + b"\x18" + _varint(piece_kind))
     # model_type, and byte_fallback (field 35)
-    trainer = b"\x18" + _varint(kind) + _varint(35 << 3) + b"\x01"
-    # name, add_dummy_prefix, remove_extra_whitespaces (off), escape_whitespaces
-    normalizer = _bytes(1, b"identity") + b"\x18\x01\x20\x00\x28\x01"
+    trainer = b"\x18" + _varint(kind) + _varint(35 << 3) + bytes([kind == 2])
+    # name, precompiled_charsmap, add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces
+    normalizer = _bytes(1, b"by rule") + (_bytes(2, characters) if characters else b"")
+    normalizer += bytes([0x18, dummy_prefix, 0x20, single_spaces, 0x28, 1])
     return message + _bytes(2, trainer) + _bytes(3, normalizer)
 
 

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 
 OWN = "medllm."
+FILE_TYPES = {"f16": 1, "q4_k_m": 15}
 
 
 def merge(base: Path, adapter: Path | None, out: Path) -> Path:
     """The merged folder, with the tokenizer's files; without an adapter a copy."""
     import shutil
 
-    import torch
     from peft import PeftModel
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     out.mkdir(parents=True)
     if adapter is not None:
-        dtype = AutoConfig.from_pretrained(base).dtype or torch.float32
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+        config = AutoConfig.from_pretrained(base)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model = kind.from_pretrained(base, dtype=config.dtype or "auto")
         PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(out)
     for file in base.iterdir():
         weights = adapter is not None and ".safetensors" in file.name
@@ -61,14 +62,14 @@ def convert(llama_cpp: Path, model: Path, name: str, out: Path, pre: str = "") -
     return out
 
 
-def quantize(f16: Path, out: Path) -> Path:
-    """llama_model_quantize to q4_k_m."""
+def quantize(f16: Path, out: Path, name: str = "q4_k_m") -> Path:
+    """llama_model_quantize."""
     from llama_cpp import llama_cpp
 
     silent = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
     llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     settings = llama_cpp.llama_model_quantize_default_params()
-    settings.ftype, settings.nthread = 15, 2
+    settings.ftype, settings.nthread = FILE_TYPES[name], 2
     code = llama_cpp.llama_model_quantize(str(f16).encode(), str(out).encode(), settings)
     llama_cpp.llama_log_set(llama_cpp.llama_log_callback(0), ctypes.c_void_p(0))
     assert code == 0

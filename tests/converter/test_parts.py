@@ -14,7 +14,7 @@ from medconvert.mixture import types_in_log
 from medconvert.onepass import PIECE, pieces_of
 from medconvert.pretokenizer import name_of
 from medconvert.progress import ProgressView
-from medconvert.sentencepiece import read_pieces
+from medconvert.sentencepiece import read_sentencepiece
 from medllm.errors import ConversionError
 
 from tests.converter import models
@@ -122,7 +122,7 @@ def test_rounding_is_that_of_torch() -> None:
 
 def test_a_sentencepiece_file_is_read(tmp_path: Path) -> None:
     models.sentencepiece_tokenizer(tmp_path)
-    pieces = read_pieces(tmp_path / "tokenizer.model")
+    pieces = read_sentencepiece(tmp_path / "tokenizer.model").pieces
     assert [(p.text, p.kind) for p in pieces[:4]] == [
         (b"<unk>", 2),
         (b"<s>", 3),
@@ -133,7 +133,7 @@ def test_a_sentencepiece_file_is_read(tmp_path: Path) -> None:
     broken = tmp_path / "broken.model"
     broken.write_bytes((tmp_path / "tokenizer.model").read_bytes()[:-3])
     with pytest.raises(ConversionError, match="not a SentencePiece model"):
-        read_pieces(broken)
+        read_sentencepiece(broken)
 
 
 def _reading(shift: int) -> Callable[[str, bool], list[int]]:
@@ -160,4 +160,4 @@ def test_progress_on_a_terminal_is_a_bar() -> None:
         show("Choosing types", 0, 0)
         show("Quantizing", 0, 2_000_000)
         show("Quantizing", 2_000_000, 2_000_000)
-    assert "Quantizing" in screen.getvalue() and "2.0/2.0 MB" in screen.getvalue()
+    assert "Quantizing" in screen.getvalue() and "2.0 of 2.0 MB" in screen.getvalue()

@@ -6,11 +6,21 @@ from typing import Any
 from medllm.errors import ConversionError
 
 from medconvert.families.family import Family
+from medconvert.families.gemma import Gemma2, Gemma3
 from medconvert.families.llama import Llama
+from medconvert.families.phi import Phi3
+from medconvert.families.qwen import Qwen2, Qwen3
+from medconvert.families.t5 import T5
 
 FAMILIES: dict[str, type[Family]] = {
     "LlamaForCausalLM": Llama,
     "MistralForCausalLM": Llama,
+    "Qwen2ForCausalLM": Qwen2,
+    "Qwen3ForCausalLM": Qwen3,
+    "Gemma2ForCausalLM": Gemma2,
+    "Gemma3ForCausalLM": Gemma3,
+    "Phi3ForCausalLM": Phi3,
+    "T5ForConditionalGeneration": T5,
 }
 
 
