@@ -84,10 +84,11 @@ class Decoder:
         native.llama_free(self._context)
         native.llama_model_free(self._model)
 
-    def prompt(self, messages: tuple[Message, ...]) -> list[int]:
+    def prompt(self, messages: tuple[Message, ...], answer: str = "") -> list[int]:
         """Tokens of the prompt, with exactly one BOS where the model wants one.
 
-        Spellings of control tokens within a message are broken up.
+        Spellings of control tokens within a message are broken up. `answer` is how the
+        answer begins; it is tokenized together with the prompt.
 
         Raises:
             ModelError: the chat template fails.
@@ -97,7 +98,8 @@ class Decoder:
             {"role": m["role"], "content": vocabulary.without_controls(m["content"])}
             for m in messages
         ]
-        tokens = vocabulary.tokenize(self.template.render(tuple(clean)), special=True)
+        text = self.template.render(tuple(clean)) + vocabulary.without_controls(answer)
+        tokens = vocabulary.tokenize(text, special=True)
         bos = vocabulary.bos
         start = 0
         while start < len(tokens) and tokens[start] == bos:

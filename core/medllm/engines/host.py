@@ -5,6 +5,7 @@ Reads one JSON object a line from standard input and writes one JSON array a lin
 
     {"load": {"path", "context", "threads"}}    -> ["progress", share] ..., ["loaded", facts]
     {"ask": {request}, "id": number}            -> ["t", text, logprob] ..., ["done", facts]
+    {"score": {messages, continuations}, "id"}  -> ["scores", [log-probability, ...]]
     {"cancel": number}                          -> the request ends soon, with "done"
 
 Anything may be answered by ["error", kind, message, hint]. The process ends when
@@ -91,6 +92,8 @@ class Host:
                     self._load(**message["load"])
                 elif "ask" in message:
                     self._ask(int(message["id"]), message["ask"])
+                elif "score" in message:
+                    self._score(int(message["id"]), **message["score"])
                 else:
                     raise EngineError(f"unknown message {sorted(message)}")
             except MedLLMError as error:
@@ -140,12 +143,27 @@ class Host:
         from medllm.engines.answer import write
 
         started = time.perf_counter()
+        decoder = self._begin(number)
+        request["messages"] = tuple(request["messages"])
+        request["openings"] = tuple(request["openings"])
+        self._send(write(decoder, Request(**request), self._is_cancelled, started))
+
+    def _score(self, number: int, messages: list[Any], continuations: list[str]) -> None:
+        from medllm.engines.decoder import Cancelled
+        from medllm.engines.scoring import score
+
+        decoder = self._begin(number)
+        try:
+            scores = score(decoder, tuple(messages), tuple(continuations))
+        except Cancelled as error:
+            raise EngineError("The scoring was stopped.") from error
+        self._channel.send("scores", scores)
+
+    def _begin(self, number: int) -> "Decoder":
         self._running_id = number
         if self._decoder is None:
             raise EngineError("No model is loaded.", "Load one first.")
-        request["messages"] = tuple(request["messages"])
-        request["openings"] = tuple(request["openings"])
-        self._send(write(self._decoder, Request(**request), self._is_cancelled, started))
+        return self._decoder
 
     def _send(self, events: Iterable[Event]) -> None:
         token = self._channel.token

@@ -17,6 +17,7 @@ from medllm import models
 from medllm.engines.host_process import HostProcess
 from medllm.engines.protocol import Done, Event, ModelInfo, Progress, Request, Token
 from medllm.errors import EngineError, MedLLMError, ModelError, UsageError
+from medllm.prompts import Message
 
 _AGAIN = "Ask again; the engine starts anew."
 _CANCEL_S = 1.0  # a host that does not stop by itself in this time is killed
@@ -35,6 +36,8 @@ class LlamaCppEngine:
         threads: of the computation; 0 takes what suits machine and model.
         patience: seconds of silence after which the host counts as lost.
     """
+
+    holds_grammar = True
 
     def __init__(
         self, model: Path, context: int = 0, threads: int = 0, patience: float = 120.0
@@ -102,6 +105,39 @@ class LlamaCppEngine:
             finally:
                 if not ended:  # the caller left early
                     self._abandon(host)
+
+    def score(
+        self, messages: tuple[Message, ...], continuations: tuple[str, ...]
+    ) -> tuple[float | None, ...]:
+        """Log-probability of each continuation, all its tokens counted; loads first.
+
+        Raises:
+            EngineError: the host died, fell silent or was cancelled.
+            UsageError: the prompt is longer than the context.
+            ModelError: as `load`.
+        """
+        with self._turn():
+            self._load(lambda _share: None)
+            host = self._host
+            assert host is not None
+            self._numbers += 1
+            message: list[Any] | None = None
+            try:
+                host.send(
+                    {
+                        "score": {"messages": messages, "continuations": continuations},
+                        "id": self._numbers,
+                    }
+                )
+                message = self._receive(host)
+            finally:
+                if message is None:  # it died, was stopped, or the caller left
+                    self._drop()
+            if message is None:
+                raise EngineError("The scoring was stopped.", _AGAIN)
+            if message[0] != "scores":
+                raise _error(message)
+            return tuple(message[1])
 
     def cancel(self) -> None:
         """Stops the running request soon; its stream ends with `Done("cancelled")`."""

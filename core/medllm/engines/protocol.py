@@ -34,7 +34,8 @@ class Request:
 
     messages: tuple[Message, ...]
     grammar: str | None = None
-    """GBNF; the answer is held to it."""
+    """GBNF; the answer is held to it. Engines without that power (those that do not say
+    `holds_grammar = True`) write freely."""
     openings: tuple[str, ...] = ()
     """Literals of the grammar, in order, that an engine writes by itself when the
     model wants to stop too early or a part has spent `part_tokens`; so that a
@@ -115,4 +116,23 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Ends the engine at once, a running request included."""
+        ...
+
+
+class Scorer(Protocol):
+    """What some engines offer beside `Engine`: how likely given beginnings of an answer are."""
+
+    def score(
+        self, messages: tuple[Message, ...], continuations: tuple[str, ...]
+    ) -> tuple[float | None, ...]:
+        """Log-probability of each continuation, right after the prompt of `messages`.
+
+        Returns:
+            Natural logarithms, in the order of `continuations`: of all their tokens where
+            the engine sees the whole distribution; of the first token alone where a
+            server lists but the likeliest ones, None for what is not among them.
+
+        Raises:
+            EngineError, UsageError: as `Engine.stream`.
+        """
         ...
