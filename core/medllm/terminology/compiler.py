@@ -273,7 +273,7 @@ class _Writer:
         return not known
 
     def _name(self, name: Name) -> tuple[str | int, ...] | None:
-        words = [word.folded for word in tokens.words_at(name.text)]
+        words = tokens.name_words(name.text)
         if not words:
             return None
         form = tokens.form(words)

@@ -5,7 +5,7 @@ candidates stay to be offered.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -13,10 +13,10 @@ from typing import Literal
 from rapidfuzz import fuzz
 
 from medllm.terminology import mention_forms, tokens
+from medllm.terminology.document import Document
 from medllm.terminology.facts import Scope
 from medllm.terminology.grams import GramIndex
 from medllm.terminology.mention_forms import Reading
-from medllm.terminology.normalise import key
 from medllm.terminology.store import Entry, Store
 
 How = Literal["exact", "inflected", "reordered", "reduced", "near", "acronym"]
@@ -25,7 +25,9 @@ THRESHOLD = 0.6
 """Least score of a link; below it the answer is "don't know"."""
 NEAR_NAMES = 1_000_000
 """Above this many names the near ones are not looked for: their index would not fit."""
-NEAR_CANDIDATES = 24
+NEAR_CANDIDATES = 16
+NEAR_COSINE = 0.3
+NEAR_LOOKED_UP = 8
 _SCORES: dict[How, float] = {
     "exact": 1.0, "inflected": 0.97, "reordered": 0.9, "reduced": 1.0, "near": 0.88, "acronym": 0.7,
 }  # fmt: skip
@@ -46,6 +48,8 @@ class Candidate:
     score: float
     """0 to 1; an exact preferred name has 1."""
     how: How
+    source: int = 0
+    """Number of the vocabulary that the name is from."""
 
 
 class Linker:
@@ -66,26 +70,24 @@ class Linker:
         self.targets = tuple(f"{prefix}:" for prefix in targets)
         self._usable: dict[str, bool] = {}
 
-    def link(self, mention: str, long_forms: Mapping[str, str] | None = None) -> Candidate | None:
+    def link(self, mention: str, document: Document | None = None) -> Candidate | None:
         """The concept of `mention`; None where no candidate reaches the threshold.
 
         Args:
             mention: as it stands in the text.
-            long_forms: abbreviations that the text defines, by their short form.
+            document: the text around it, which may say what an abbreviation stands for.
         """
-        found = self.candidates(mention, long_forms)
+        found = self.candidates(mention, document)
         return found[0] if found and found[0].score >= self.threshold else None
 
-    def candidates(
-        self, mention: str, long_forms: Mapping[str, str] | None = None
-    ) -> list[Candidate]:
+    def candidates(self, mention: str, document: Document | None = None) -> list[Candidate]:
         """What `mention` may mean, the likeliest first; each concept once."""
         best: dict[str, Candidate] = {}
-        readings = mention_forms.readings(mention, long_forms or {})
+        readings = mention_forms.readings(mention, document.long_forms if document else {})
         for reading in readings:
             if best and max(c.score for c in best.values()) >= reading.factor * 0.9:
                 break
-            for candidate in self._of_reading(reading):
+            for candidate in self._of_reading(reading, document):
                 known = best.get(candidate.concept)
                 if known is None or candidate.score > known.score:
                     best[candidate.concept] = candidate
@@ -95,18 +97,18 @@ class Linker:
                     best[candidate.concept] = candidate
         return sorted(best.values(), key=self._rank)
 
-    def _rank(self, candidate: Candidate) -> tuple[float, int, str]:
-        """The better score first, then the better connected concept."""
+    def _rank(self, candidate: Candidate) -> tuple[float, int, int, str]:
+        """The better score first, then the later vocabulary, then the better connected concept."""
         codes = len(self.store.codes(candidate.concept))
-        return (-round(candidate.score, 4), -codes, candidate.concept)
+        return (-round(candidate.score, 4), -candidate.source, -codes, candidate.concept)
 
-    def _of_reading(self, reading: Reading) -> Iterator[Candidate]:
+    def _of_reading(self, reading: Reading, document: Document | None) -> Iterator[Candidate]:
         text = reading.text
-        words = [word.folded for word in tokens.words_at(text)]
+        words = tokens.name_words(text)
         if not words:
             return
         if tokens.is_acronym(text):
-            yield from self._acronym(text, words, reading.factor)
+            yield from self._acronym(text, words, reading.factor, document)
             return
         form = tokens.form(words)
         entries = self.store.by_form(tokens.digest(form))
@@ -114,7 +116,7 @@ class Linker:
         for entry in entries:
             if tokens.is_acronym(entry.text):
                 continue
-            how: How = "exact" if key(entry.text) == key(text) else "inflected"
+            how: How = "exact" if tokens.name_words(entry.text) == words else "inflected"
             if reading.factor < 1:
                 how = "reduced"
             if candidate := self._candidate(entry, how, reading.factor):
@@ -128,34 +130,56 @@ class Linker:
             ):
                 yield candidate
 
-    def _acronym(self, text: str, words: Sequence[str], factor: float) -> Iterator[Candidate]:
-        """Concepts with this acronym whose names bear it out, if it has but one sense."""
-        entries = self.store.by_form(tokens.digest(tokens.form(words)))
+    def _acronym(
+        self, text: str, words: Sequence[str], factor: float, document: Document | None
+    ) -> Iterator[Candidate]:
+        """Concepts with this acronym.
+
+        One is sure where it is the only one whose full name the text holds, or, the text
+        saying nothing, the only one whose full name has these initials.
+        """
         senses: dict[str, Entry] = {}
-        for entry in entries:
-            if tokens.is_acronym(entry.text) and entry.text.upper() == text.upper():
+        for entry in self.store.by_form(tokens.digest(tokens.form(words))):
+            if tokens.is_acronym(entry.text) and _letters(entry.text) == _letters(text):
                 senses.setdefault(self.store.concept(entry.code), entry)
-        borne = {c: e for c, e in senses.items() if self._bears(c, text)}
-        certain = len(borne) == 1 and len(text) >= 3 and factor == 1
-        for entry in borne.values() if borne else senses.values():
-            sure = 1.0 if certain else 0.5
-            if candidate := self._candidate(entry, "acronym", factor * sure):
+        usable = {concept: entry for concept, entry in senses.items() if self._is_usable(concept)}
+        named = [concept for concept in usable if document and self._is_named(concept, document)]
+        borne = [concept for concept in senses if self._bears(concept, text)]
+        sure = ""
+        if len(named) == 1:
+            sure = named[0]
+        elif len(borne) == 1 and len(text) >= 3:
+            sure = borne[0]
+        for concept, entry in usable.items():
+            doubt = 1.0 if concept == sure else 0.5
+            if candidate := self._candidate(entry, "acronym", factor * doubt):
                 yield candidate
+
+    def _full_names(self, concept: str) -> list[str]:
+        return [
+            entry.text
+            for entry in self.store.names(concept)
+            if entry.scope <= Scope.EXACT and not tokens.is_acronym(entry.text)
+        ]
 
     def _bears(self, concept: str, acronym: str) -> bool:
         """Whether a full name of the concept has the acronym as its initials."""
+        return any(mention_forms.has_initials(n, acronym) for n in self._full_names(concept))
+
+    def _is_named(self, concept: str, document: Document) -> bool:
+        """Whether the text holds all words of a full name of the concept."""
         return any(
-            mention_forms.has_initials(entry.text, acronym)
-            for entry in self.store.names(concept)
-            if entry.scope <= Scope.EXACT
+            len(stems := set(tokens.bag(tokens.name_words(name)).split(" "))) > 1
+            and stems <= document.stems
+            for name in self._full_names(concept)
         )
 
     def _candidate(self, entry: Entry, how: How, factor: float) -> Candidate | None:
         concept = self.store.concept(entry.code)
+        score = _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor
         if not self._is_usable(concept):
             return None
-        score = _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor
-        return Candidate(concept, entry.text, score, how)
+        return Candidate(concept, entry.text, score, how, entry.source)
 
     def _is_usable(self, concept: str) -> bool:
         if not self.targets:
@@ -181,19 +205,26 @@ class Linker:
         if self._index is None:
             return
         for reading in readings[:2]:
-            words = [word.folded for word in tokens.words_at(reading.text)]
+            words = tokens.name_words(reading.text)
             form = tokens.form(words)
             if tokens.is_acronym(reading.text) or len(form) < 5:
                 continue
-            for name, cosine in self._index.nearest(form, NEAR_CANDIDATES):
-                score = likeness(words, name, cosine) * reading.factor
-                if score < self.threshold * 0.8:
-                    continue
+            alike = [
+                (likeness(words, name, cosine), name)
+                for name, cosine in self._index.nearest(form, NEAR_CANDIDATES, NEAR_COSINE)
+            ]
+            for score, name in sorted(alike, reverse=True)[:NEAR_LOOKED_UP]:
+                if score < self.threshold:
+                    break
                 for entry in self.store.by_form(tokens.digest(name)):
                     if not tokens.is_acronym(entry.text) and (
                         candidate := self._candidate(entry, "near", score)
                     ):
                         yield candidate
+
+
+def _letters(acronym: str) -> str:
+    return "".join(c for c in acronym.upper() if c.isalnum())
 
 
 _NONE = Candidate("", "", 0.0, "near")

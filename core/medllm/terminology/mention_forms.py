@@ -24,6 +24,9 @@ _AFTER = frozenset(
     tumor tumors tumour tumours patients families trait traits susceptibility lesions
     """.split()
 )
+_CARCINOMA = re.compile(r"\b(?:adeno)?carcinomas?\b")
+_GENERIC = _BEFORE | _AFTER | {"genetic", "defect", "defects"}
+_STAGE = re.compile(r"^(?:stage|grade) \S+(?: (?:and|or|to) (?:stage |grade )?[IV\d]+)? ", re.I)
 _HYPHENATED = re.compile(r"-(deficient|negative|related|associated|like)$")
 
 
@@ -48,9 +51,13 @@ def readings(mention: str, long_forms: Mapping[str, str]) -> list[Reading]:
     found = dict.fromkeys([expanded, bare]) if expanded == bare else {expanded: None}
     ordered = [Reading(text, 1.0) for text in found if text]
     for text in list(found):
-        ordered += [Reading(part, 0.92) for part in _spelled(text)]
-        ordered += [Reading(part, 0.85) for part in parts(text)]
+        coordinated = parts(text)
+        ordered += [Reading(part, 0.93) for part in coordinated]
+        if not coordinated:
+            ordered += [Reading(part, 0.92) for part in _spelled(text)]
         ordered += _reduced(text)
+        if _CARCINOMA.search(text):
+            ordered.append(Reading(_CARCINOMA.sub("cancer", text), 0.8))
     return list({reading.text: reading for reading in reversed(ordered)}.values())[::-1]
 
 
@@ -119,7 +126,9 @@ def _spelled(text: str) -> list[str]:
 
 def _reduced(text: str) -> list[Reading]:
     """The mention without words at its ends that seldom tell diseases apart."""
-    words, found, factor = text.split(" "), [], 0.85
+    words, found, factor = _STAGE.sub("", text).split(" "), [], 0.85
+    if len(words) < text.count(" ") + 1:
+        found.append(Reading(" ".join(words), factor))
     while len(words) > 1 and words[0].lower() in _BEFORE:
         words = words[1:]
         found.append(Reading(" ".join(words), factor))
@@ -128,4 +137,4 @@ def _reduced(text: str) -> list[Reading]:
         words = words[:-1]
         found.append(Reading(" ".join(words), factor))
         factor -= 0.06
-    return found
+    return [reading for reading in found if not set(reading.text.lower().split()) <= _GENERIC]

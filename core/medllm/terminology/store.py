@@ -61,6 +61,8 @@ class Entry:
     code: str
     text: str
     scope: Scope
+    source: int = 0
+    """Number of its vocabulary: the later added, the higher."""
 
 
 class Store:
@@ -87,6 +89,10 @@ class Store:
             raise StorageError(f"{self.file} is no vocabulary: {error}.", _BROKEN_HINT) from error
         if row is None or row[0] != VERSION:
             raise StorageError(f"{self.file} is of another version.", _BROKEN_HINT)
+        self.by_form = lru_cache(1 << 16)(self._by_form)
+        """Names of a form, given as its hash."""
+        self.by_bag = lru_cache(1 << 16)(self._by_bag)
+        """Names of a bag, given as its hash."""
         self.concept = lru_cache(1 << 17)(self._concept)
         """The concept that a code belongs to: one code stands for all that are the same."""
         self.codes = lru_cache(1 << 17)(self._codes)
@@ -109,15 +115,13 @@ class Store:
         columns = "name, kind, names, links, notes, skipped, added"
         return [Source(*row) for row in self._rows(f"SELECT {columns} FROM source ORDER BY id")]
 
-    def by_form(self, form: int) -> list[Entry]:
-        """Names of a form, given as its hash."""
-        rows = self._rows("SELECT code, text, scope FROM name WHERE form = ? LIMIT 200", form)
-        return [Entry(code, text, Scope(scope)) for code, text, scope in rows]
+    def _by_form(self, form: int) -> list[Entry]:
+        rows = self._rows("SELECT code, text, scope, source FROM name WHERE form = ? LIMIT 200", form)
+        return [Entry(code, text, Scope(scope), source) for code, text, scope, source in rows]
 
-    def by_bag(self, bag: int) -> list[Entry]:
-        """Names of a bag, given as its hash."""
-        rows = self._rows("SELECT code, text, scope FROM name WHERE bag = ? LIMIT 200", bag)
-        return [Entry(code, text, Scope(scope)) for code, text, scope in rows]
+    def _by_bag(self, bag: int) -> list[Entry]:
+        rows = self._rows("SELECT code, text, scope, source FROM name WHERE bag = ? LIMIT 200", bag)
+        return [Entry(code, text, Scope(scope), source) for code, text, scope, source in rows]
 
     def entries(self) -> Iterator[Entry]:
         """All names, in the order in which they were added."""

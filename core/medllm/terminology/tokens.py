@@ -6,6 +6,7 @@ breast" is "breast cancer"). Both are kept as 64-bit hashes in the vocabulary st
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,11 +49,16 @@ def words_at(text: str) -> list[Word]:
     return [Word(m.start(), m.end(), folded(m.group())) for m in pattern.finditer(text)]
 
 
+def name_words(name: str) -> list[str]:
+    """Folded words of a name; an acronym is one word however it is written (A-T, AT)."""
+    pattern = _ASCII_WORD if name.isascii() else _WORD
+    words = [folded(word) for word in pattern.findall(name)]
+    return ["".join(words)] if len(words) > 1 and is_acronym(name) else words
+
+
 @lru_cache(maxsize=1 << 16)
 def folded(word: str) -> str:
     """`normalise.fold`, remembered."""
-    import unicodedata
-
     return fold(unicodedata.normalize("NFKC", word).replace("’", "'"))
 
 

@@ -1,0 +1,27 @@
+"""What a text says about its own abbreviations."""
+
+from functools import cached_property
+
+from medllm.terminology import tokens
+from medllm.terminology.schwartz_hearst import definitions
+
+
+class Document:
+    """A text around a mention: its definitions of abbreviations and its words."""
+
+    def __init__(self, text: str) -> None:
+        """Takes the whole text."""
+        self.text = text
+
+    @cached_property
+    def long_forms(self) -> dict[str, str]:
+        """Long form by short form; the first definition counts."""
+        found: dict[str, str] = {}
+        for pair in definitions(self.text):
+            found.setdefault(pair.short, pair.long)
+        return found
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """Stems of all words."""
+        return frozenset(tokens.stem(word.folded) for word in tokens.words_at(self.text))
