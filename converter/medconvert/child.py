@@ -14,6 +14,9 @@ from typing import Any
 
 from medllm.errors import ConversionError
 
+# Threads that wait by spinning take the cores from those that work.
+_ENVIRONMENT = {"GOMP_SPINCOUNT": "2000", "TOKENIZERS_PARALLELISM": "false"}
+
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do."""
 
@@ -32,7 +35,7 @@ def run(
     """
     # -P: a file of the user's that has a module's name must not be imported.
     command = [sys.executable, "-P", "-m", module, *arguments]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**_ENVIRONMENT, **os.environ, "HF_HUB_OFFLINE": "1"}
     found: dict[str, Any] | None = None
     with (
         tempfile.TemporaryFile() as said,

@@ -76,6 +76,14 @@ def convert(
     four_bit: Annotated[
         str, typer.Option(help="How training rounded the base: nf4, nf4-double, fp4, fp4-double.")
     ] = "nf4-double",
+    llama_cpp: Annotated[
+        Path | None,
+        typer.Option(
+            "--llama-cpp",
+            help="A checkout of llama.cpp; its converter reads architectures that are not "
+            "built in, and everything after that is as ever.",
+        ),
+    ] = None,
     imatrix: Annotated[
         Path | None,
         typer.Option(
@@ -112,6 +120,7 @@ def convert(
         quants=quants(quant),
         match_peft=match_peft,
         four_bit=rounding.code(merge_into, four_bit),
+        llama_cpp=llama_cpp,
         imatrix=imatrix,
         verify=not no_verify,
         threads=threads,
@@ -163,7 +172,7 @@ def _preview(source: "Source", targets: "Targets", options: "Options", as_json: 
             "source": str(source.folder),
             "base": str(source.base),
             "adapter": str(source.adapter or ""),
-            "architecture": todo.family.arch,
+            "architecture": todo.arch,
             "parameters": todo.parameters,
             "outputs": outputs,
             "bytes_read": expected.bytes_read,
@@ -174,7 +183,7 @@ def _preview(source: "Source", targets: "Targets", options: "Options", as_json: 
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     merged = sum(task.update is not None for task in todo.tasks)
-    typer.echo(f"Would read {source.base}: {expected.bytes_read / 1e6:.1f} MB, {todo.family.arch}")
+    typer.echo(f"Would read {source.base}: {expected.bytes_read / 1e6:.1f} MB, {todo.arch}")
     if source.adapter:
         typer.echo(f"Would merge {source.adapter}: {merged} of {len(todo.tasks)} tensors")
     for file, size in outputs.items():

@@ -13,16 +13,17 @@ from medllm import files, paths
 from medllm.errors import StorageError, UsageError
 from medllm.run_record import RunRecord
 
-from medconvert import record
+from medconvert import checkout, record
 from medconvert.collect import collect, is_saved
 from medconvert.estimate import Estimate, estimate
+from medconvert.families import is_built_in
 from medconvert.importance import Importance
 from medconvert.memory import AnonymousPeak
 from medconvert.outputs import Making, Progress
-from medconvert.plan import Options, Plan, plan
+from medconvert.plan import Options, Plan, need_extra, plan
 from medconvert.quants import Quant, quant
 from medconvert.scratch import remove_stale, scratch
-from medconvert.source import Source
+from medconvert.source import Source, read_json
 
 _READER = "q8_0"
 # What reads the text for an importance matrix: nearly the whole model, at half the disk.
@@ -95,8 +96,12 @@ def convert(
     paths.ensure_dir(targets.folder)
     for out in targets.files.values():
         remove_stale(out)
-    todo = plan(source, options)
-    with _storage_errors(targets.folder), AnonymousPeak() as peak, ThreadPoolExecutor(1) as pool:
+    with (
+        _storage_errors(targets.folder),
+        AnonymousPeak() as peak,
+        _planned(source, targets, options) as todo,
+        ThreadPoolExecutor(1) as pool,
+    ):
         stop = threading.Event()
         hashes = pool.submit(_hash_all, source.inputs(), stop)
         try:
@@ -105,10 +110,21 @@ def convert(
             inputs = hashes.result()
         finally:
             stop.set()
-    return [
-        record.write(todo, kind, out, inputs, replace(made[kind], peak_mb=peak.mb), started)
-        for kind, out in targets.files.items()
-    ]
+        return [
+            record.write(todo, kind, out, inputs, replace(made[kind], peak_mb=peak.mb), started)
+            for kind, out in targets.files.items()
+        ]
+
+
+@contextmanager
+def _planned(source: Source, targets: Targets, options: Options) -> Iterator[Plan]:
+    config = read_json(source.base / "config.json")
+    if options.llama_cpp and not is_built_in(config):
+        need_extra()
+        with checkout.planned(source, options, next(iter(targets.files.values()))) as todo:
+            yield todo
+    else:
+        yield plan(source, options)
 
 
 def preview(source: Source, targets: Targets, options: Options) -> tuple[Plan, Estimate]:

@@ -35,6 +35,7 @@ def kinds_of(
     scratch: Path,
     arch: str,
     shapes: Sequence[Shape],
+    plain: dict[str, int],
     describe: Describe,
     quant: Quant,
     importance: Path | None = None,
@@ -43,17 +44,17 @@ def kinds_of(
 
     Args:
         scratch: a file that may be written; it is removed again.
+        plain: the ggml type of each tensor in an f16 file, by name.
         importance: file of an importance matrix; some mixtures depend on whether there is one.
 
     Raises:
         UsageError: the mixture needs an importance matrix, and there is none.
         ConversionError: llama.cpp refuses the model.
     """
-    kinds = {shape.name: source_kind(shape.dims, shape.name) for shape in shapes}
     if quant.plain is not None:
-        return {name: quant.plain if kind == F16 else kind for name, kind in kinds.items()}
+        return {name: quant.plain if kind == F16 else kind for name, kind in plain.items()}
     try:
-        write_layout(scratch, arch, shapes, kinds, describe)
+        write_layout(scratch, arch, shapes, plain, describe)
         arguments = [str(scratch), str(quant.file_type)]
         arguments += [str(importance)] if importance else []
         answer = child.run("medconvert.mixture", arguments, "choosing the types")

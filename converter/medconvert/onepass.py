@@ -20,7 +20,6 @@ from medconvert.checkpoint import Bytes, Floats, Tensor
 from medconvert.families.family import Place
 from medconvert.importance import Importance
 from medconvert.layout import Layout
-from medconvert.mixture import source_kind
 from medconvert.quants import BF16, F16, F32
 from medconvert.update import Update
 
@@ -38,6 +37,8 @@ class Task:
     place: Place
     tensor: Tensor
     update: Update | None
+    plain: int
+    """Its ggml type in an f16 file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ def _convert(
     made: dict[tuple[int, bool, int], Bytes] = {}
     for writer in writers:
         kind = writer.output.kinds[name]
-        narrow = writer.output.through_f16 and source_kind(task.tensor.shape, name) == F16
+        narrow = writer.output.through_f16 and task.plain == F16
         if narrow and halved is None:
             halved = _through_f16(task, values)
         weights = writer.weights(name)

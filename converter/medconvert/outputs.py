@@ -66,7 +66,7 @@ class Making:
             with scratch(target, _PART) as part:
                 kinds = self._kinds(kind, target)
                 describe = self._describe(kind)
-                layout = write_layout(part, todo.family.arch, todo.shapes, kinds, describe)
+                layout = write_layout(part, todo.arch, todo.shapes, kinds, describe)
                 sizes[kind] = layout.size
         return sizes
 
@@ -108,7 +108,13 @@ class Making:
         todo = self._todo
         with scratch(target, _TYPES) as sparse:
             return mixture.kinds_of(
-                sparse, todo.family.arch, todo.shapes, self._describe(kind), kind, self._file
+                sparse,
+                todo.arch,
+                todo.shapes,
+                todo.plain_kinds,
+                self._describe(kind),
+                kind,
+                self._file,
             )
 
     def _describe(self, kind: Quant) -> Describe:
@@ -116,7 +122,7 @@ class Making:
 
     def _lay_out(self, kind: Quant, out: Path, part: Path) -> Output:
         todo, kinds = self._todo, self._kinds(kind, out)
-        layout = write_layout(part, todo.family.arch, todo.shapes, kinds, self._describe(kind))
+        layout = write_layout(part, todo.arch, todo.shapes, kinds, self._describe(kind))
         narrow = todo.options.match_peft and kind.plain is None
         return Output(part, layout, kinds, narrow, self._importance)
 

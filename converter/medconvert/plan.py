@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from medllm.errors import ConversionError, MissingExtraError
 
 from medconvert import checkpoint, general
 from medconvert.adapter import read_adapter
-from medconvert.families import Family, family_of
+from medconvert.families import family_of
 from medconvert.four_bit import Code, FourBit
 from medconvert.layout import Shape, in_file_order
+from medconvert.mixture import source_kind
 from medconvert.onepass import Task
-from medconvert.quants import Quant
+from medconvert.quants import F32, Quant
 from medconvert.source import Source, read_json
 from medconvert.vocabulary import write_vocabulary
 
@@ -27,6 +29,8 @@ class Options:
     match_peft: bool = False
     four_bit: Code | None = None
     """Of a QLoRA adapter: how its base was rounded, to merge into that; None: the original."""
+    llama_cpp: Path | None = None
+    """A checkout of llama.cpp, for architectures that only its converter knows."""
     imatrix: Path | None = None
     """A text to compute an importance matrix from, or a saved one."""
     verify: bool = True
@@ -42,9 +46,13 @@ class Plan:
 
     source: Source
     options: Options
-    family: Family
+    arch: str
+    """As GGUF names it."""
     tasks: list[Task]
     extra: dict[str, checkpoint.Floats]
+    """Tensors that the base has not."""
+    metadata: Callable[[Any], None]
+    """Adds all keys but those of the quantization to a `gguf.GGUFWriter`."""
 
     @property
     def name(self) -> str:
@@ -56,6 +64,11 @@ class Plan:
         """The tensors of the GGUF, in the order of the file."""
         made = [Shape(name, values.shape) for name, values in self.extra.items()]
         return in_file_order([*made, *(Shape(t.place.name, t.tensor.shape) for t in self.tasks)])
+
+    @property
+    def plain_kinds(self) -> dict[str, int]:
+        """The ggml type of each tensor in an f16 file."""
+        return dict.fromkeys(self.extra, F32) | {t.place.name: t.plain for t in self.tasks}
 
     @property
     def parameters(self) -> int:
@@ -71,11 +84,7 @@ class Plan:
         """Adds all metadata to a `gguf.GGUFWriter` that knows its tensors."""
         import gguf
 
-        general.write_general(writer, self.source, self.name)
-        self.family.write_parameters(writer)
-        config = read_json(self.source.base / "config.json")
-        write_vocabulary(self.source.base, config["vocab_size"], writer)
-        general.write_own(writer, self.source)
+        self.metadata(writer)
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         writer.add_file_type(quant.file_type)
 
@@ -87,20 +96,28 @@ def plan(source: Source, options: Options) -> Plan:
         ConversionError: see its message.
     """
     need_extra()
-    family = family_of(read_json(source.base / "config.json"))
+    config = read_json(source.base / "config.json")
+    family = family_of(config)
     base = checkpoint.read_model(source.base)
     if options.four_bit:
         rounding = FourBit(options.four_bit)
         base = {name: rounding.tensor(tensor) for name, tensor in base.items()}
     updates = read_adapter(source.adapter, base, options.match_peft) if source.adapter else {}
     tasks = [
-        Task(place, tensor, updates.get(name))
+        Task(place, tensor, updates.get(name), source_kind(tensor.shape, place.name))
         for name, tensor in base.items()
         if (place := family.place(name))
     ]
     if twice := [n for n, count in Counter(t.place.name for t in tasks).items() if count > 1]:
         raise ConversionError(f"Two tensors of the base would become {twice[0]}.")
-    return Plan(source, options, family, tasks, family.extra_tensors())
+
+    def metadata(writer: Any) -> None:
+        general.write_general(writer, source, options.name or source.name)
+        family.write_parameters(writer)
+        write_vocabulary(source.base, config["vocab_size"], writer)
+        general.write_own(writer, source)
+
+    return Plan(source, options, family.arch, tasks, family.extra_tensors(), metadata)
 
 
 def need_extra() -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,15 +27,33 @@ def scratch(target: Path, purpose: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
+@contextmanager
+def scratch_folder(target: Path, purpose: str) -> Iterator[Path]:
+    """An empty temporary folder beside `target`, locked, and gone afterwards.
+
+    Raises:
+        OSError: the folder can't be written.
+    """
+    folder = target.with_name(f".{target.name}.{os.getpid()}.{purpose}")
+    folder.mkdir()
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
 def remove_stale(target: Path) -> list[Path]:
     """Removes what a killed conversion to `target` left; one that still runs keeps its lock."""
     stale = []
     for file in sorted(target.parent.glob(f".{glob.escape(target.name)}.[0-9]*.*")):
         with suppress(OSError):
-            descriptor = os.open(file, os.O_RDWR)
+            descriptor = os.open(file, os.O_RDONLY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file.unlink()
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
                 stale.append(file)
             finally:
                 os.close(descriptor)

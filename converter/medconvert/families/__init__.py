@@ -24,6 +24,15 @@ FAMILIES: dict[str, type[Family]] = {
 }
 
 
+def is_built_in(config: Mapping[str, Any]) -> bool:
+    """Whether the architecture of a config.json is one of the families."""
+    return _architecture(config) in FAMILIES
+
+
+def _architecture(config: Mapping[str, Any]) -> str:
+    return str(next(iter(config.get("architectures") or ()), ""))
+
+
 def family_of(config: Mapping[str, Any]) -> Family:
     """The family of a model.
 
@@ -33,13 +42,14 @@ def family_of(config: Mapping[str, Any]) -> Family:
     Raises:
         ConversionError: there is none for its architecture, or a setting is not understood.
     """
-    architecture = next(iter(config.get("architectures") or ()), None)
-    if architecture not in FAMILIES:
+    architecture = _architecture(config)
+    if not is_built_in(config):
         raise ConversionError(
             f"The architecture {architecture!r} can't be converted.",
-            f"Those that can: {', '.join(FAMILIES)}.",
+            f"Those that can: {', '.join(FAMILIES)}. For another name a llama.cpp checkout with "
+            "--llama-cpp.",
         )
     return FAMILIES[architecture](architecture, config)
 
 
-__all__ = ["FAMILIES", "Family", "family_of"]
+__all__ = ["FAMILIES", "Family", "family_of", "is_built_in"]
