@@ -5,6 +5,7 @@ one clear line and not a crash.
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def check(path: Path) -> GgufFacts:
     if size < header.expected_bytes:
         raise gguf_header.truncated(path, size, header.expected_bytes)
     _check_kind(path, header.metadata)
-    return _facts(path, size, header)
+    return facts_of(path, size, header)
 
 
 def _check_kind(path: Path, metadata: dict[str, Any]) -> None:
@@ -115,13 +116,23 @@ def _check_kind(path: Path, metadata: dict[str, Any]) -> None:
         )
 
 
-def _facts(path: Path, size: int, header: gguf_header.Header) -> GgufFacts:
+def facts_of(path: Path, size: int, header: gguf_header.Header) -> GgufFacts:
+    """What a header says of a model, of whatever kind it is; 0 for what it doesn't say.
+
+    Args:
+        path: the file.
+        size: its bytes.
+        header: of the file.
+    """
     metadata = header.metadata
-    architecture = str(metadata["general.architecture"])
+    architecture = str(metadata.get("general.architecture", ""))
 
     def number(key: str, default: int = 0) -> int:
-        # Some models give one value a layer; the reader keeps the count alone then.
         value = metadata.get(f"{architecture}.{key}", default)
+        if array := header.arrays.get(f"{architecture}.{key}"):
+            # One value a layer: the mean, rounded up, comes to the same sum over the layers.
+            values = [item for item in array.items if isinstance(item, int | float)]
+            return math.ceil(sum(values) / len(values)) if values else default
         return int(value) if isinstance(value, int | float) else default
 
     embedding, heads = number("embedding_length"), max(1, number("attention.head_count", 1))
@@ -146,7 +157,7 @@ def _facts(path: Path, size: int, header: gguf_header.Header) -> GgufFacts:
         embedding=embedding,
         feed_forward=number("feed_forward_length", 4 * embedding),
         kv_values=kv_heads * per_head,
-        vocabulary=int(metadata["tokenizer.ggml.tokens"]),
+        vocabulary=int(metadata.get("tokenizer.ggml.tokens", 0)),
         has_template=bool(metadata.get("tokenizer.chat_template")),
         metadata=general,
     )

@@ -77,6 +77,50 @@ def test_loopback_can_be_taken_back_but_not_granted() -> None:
     assert run("guard.install(False); socket.socket()", loopback=True).startswith("refused")
 
 
+HOSTS = """
+import socket
+from medllm import guard
+from medllm.errors import NetworkRefusedError
+answers = {{"hub.example": "192.0.2.7", "other.example": "192.0.2.8"}}
+# Stands for the system's resolver, which is out of reach here.
+socket.getaddrinfo = lambda host, port, *rest, **named: [
+    (socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.get(host, host), port))
+]
+hosts = {{"hub.example"}}
+guard.install(hosts=hosts)
+def reach(*address):
+    try:
+        socket.create_connection(address, 0.01)
+    except NetworkRefusedError:
+        return "refused"
+    except OSError:
+        return "passed"
+{action}
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("print(reach('hub.example', 443))", "passed"),
+        ("print(reach('192.0.2.7', 443))", "refused"),
+        ("socket.getaddrinfo('hub.example', 1); print(reach('192.0.2.7', 443))", "passed"),
+        ("socket.getaddrinfo('hub.example', 1); print(reach('192.0.2.8', 443))", "refused"),
+        ("print(reach('other.example', 443))", "refused"),
+        ("print(reach('127.0.0.1', 9))", "refused"),
+        ("hosts.add('other.example'); print(reach('other.example', 443))", "passed"),
+        ("guard.install(); print(reach('hub.example', 443))", "refused"),
+        ("guard.install(hosts={{'other.example'}}); print(reach('other.example', 443))", "refused"),
+    ],
+)
+def test_named_hosts_pass_and_no_others(action: str, said: str) -> None:
+    program = HOSTS.format(action=action.format())
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout.strip() == said, done.stderr
+
+
 def test_pipes_and_local_sockets_pass() -> None:
     assert (
         run("socket.socketpair(); __import__('asyncio').run(__import__('asyncio').sleep(0))")

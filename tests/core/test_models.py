@@ -39,8 +39,40 @@ def test_block_sizes_and_names_agree_with_the_reference() -> None:
     for kind, (elements, size) in gguf.GGML_QUANT_SIZES.items():
         if kind.value in gguf_header.BLOCKS and kind.name != "Q8_1":
             assert gguf_header.BLOCKS[kind.value] == (elements, size), kind.name
-    for number, name in models._FILE_TYPES.items():
-        assert gguf.LlamaFileType(number).name.split("_", 1)[1] == name or number in (0,)
+            assert gguf_header.TYPES[kind.value] == kind.name
+    known = {kind.value: kind.name.split("_", 1)[-1] for kind in gguf.LlamaFileType}
+    for number, name in models.FILE_TYPES.items():
+        assert known.get(number, name) == name
+    assert gguf_header.TYPES.keys() - gguf_header.BLOCKS.keys() == {9}
+
+
+def test_tensors_and_arrays_agree_with_the_reference_reader(tiny: Path) -> None:
+    header, reader = gguf_header.read(tiny), gguf.GGUFReader(tiny)
+    assert header.version == 3
+    assert [(t.name, t.shape, t.type_name, t.size) for t in header.tensors] == [
+        (t.name, tuple(map(int, t.shape)), t.tensor_type.name, int(t.n_bytes))
+        for t in reader.tensors
+    ]
+    assert header.arrays
+    for key, array in header.arrays.items():
+        wanted = reader.fields[key].contents()
+        assert array.count == len(wanted)
+        assert list(array.items) == wanted[: len(array.items)]
+
+
+def test_a_value_for_each_layer_counts_as_their_mean(tmp_path: Path) -> None:
+    file = tmp_path / "layers.gguf"
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_block_count(4)
+    writer.add_embedding_length(512)
+    writer.add_head_count(8)
+    writer.add_head_count_kv([8, 2, 2, 0])
+    writer.add_feed_forward_length([1024, 2048, 1024, 1024])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    facts = models.facts_of(file, file.stat().st_size, gguf_header.read(file))
+    assert (facts.kv_values, facts.feed_forward) == (3 * 2 * 64, 1280)
 
 
 def test_every_cut_is_seen(tiny: Path, tmp_path: Path) -> None:
