@@ -123,7 +123,7 @@ def compare(
     return {"texts": texts, "tokens": tokens, "disputed": disputed}
 
 
-def _gguf(file: Path) -> Encode:
+def gguf_encoder(file: Path) -> Encode:
     """The tokenizer in a GGUF."""
     from llama_cpp import llama_cpp
 
@@ -170,6 +170,22 @@ def _readings(tokenizer: Any, file: Path) -> tuple[list[Encode], list[Encode]]:
     if (content.get("normalizer") or {}).get("type") == "NFC":
         others.append(_plain(Tokenizer.from_str(json.dumps({**content, "normalizer": None}))))
     if space_prefix.first_only(content):
+<<<<<<< HEAD
+        if tokenizer.chat_template:
+            others.append(_behind_a_token(plain, tokenizer.bos_token))
+        else:
+            pieces = {**content, "normalizer": space_prefix.EACH, "pre_tokenizer": None}
+            others.append(_plain(Tokenizer.from_str(json.dumps(pieces))))
+    return [encode, _plain(plain)], others
+
+
+def _behind_a_token(plain: Any, token: str) -> Encode:
+    """Text as it is read behind a special token, where no space is put before it."""
+
+    def encode(text: str, whole: bool) -> list[int]:
+        ends = plain.encode("", add_special_tokens=whole).ids
+        return [*ends, *plain.encode(token + text, add_special_tokens=False).ids[1:]]
+=======
         others.append(_pieces(tokenizer, plain))
     return [encode, _plain(plain)], others
 
@@ -186,6 +202,7 @@ def _pieces(tokenizer: Any, plain: Any) -> Encode:
             return [*ends, *plain.encode(before + text, add_special_tokens=False).ids[1:]]
         parts = [plain.encode(part, add_special_tokens=False).ids for part in split.split(text)]
         return [*ends, *(i for part in parts for i in part)]
+>>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
 
     return encode
 
@@ -221,25 +238,40 @@ def rendered(tokenizer: Any) -> list[str]:
     return texts
 
 
-def _compare(folder: Path, file: Path) -> dict[str, Any]:
-    # Tokenizers need nothing of torch, and importing it takes seconds.
-    sys.modules["torch"] = None  # type: ignore[assignment]
-    from llama_cpp import llama_cpp
-
-    silent = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
-    llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
+def measure(folder: Path, file: Path) -> dict[str, Any]:
+    """The comparison: counts as in `Parity`, or an `error`."""
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        chats = len(rendered(tokenizer))
+        chats = [(text, False) for text in rendered(tokenizer)]
     except Exception as error:  # whatever a broken tokenizer raises, the user gets one line
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return {"error": f"The tokenizer of {folder} can't be used: {said}"}
+    ours = gguf_encoder(file)
+    readings, others = _readings(tokenizer, folder / "tokenizer.json")
+    found = {"chats": len(chats), "texts": 0, "tokens": 0, "disputed": 0}
+    for theirs, cases in (([*readings, *others], _texts(tokenizer)), (readings, iter(chats))):
+        part = compare(ours, theirs, cases)
+        if "error" in part:
+            return part
+        found |= {key: found[key] + count for key, count in part.items()}
+    return found
 
+
+def _answer(folder: Path, file: Path) -> dict[str, Any]:
+    # Tokenizers need nothing of torch, and importing it takes seconds.
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    from llama_cpp import llama_cpp
+
+    silent = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
+    llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     try:
+<<<<<<< HEAD
+        return measure(folder, file)
+=======
         ours = _gguf(file)
         readings, others = _readings(tokenizer, folder / "tokenizer.json")
         plain = compare(ours, [*readings, *others], _texts(tokenizer))
@@ -249,6 +281,7 @@ def _compare(folder: Path, file: Path) -> dict[str, Any]:
         if "error" in chat:
             return chat
         return {key: plain[key] + chat[key] for key in plain} | {"chats": chats}
+>>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
     except ConversionError as error:
         return {"error": error.message}
 
@@ -257,4 +290,4 @@ if __name__ == "__main__":
     from medllm import guard
 
     guard.install()
-    child.answer(_compare(Path(sys.argv[1]), Path(sys.argv[2])))
+    child.answer(_answer(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.converter.registry import Converter
+
 OWN = "medllm."
 FILE_TYPES = {"f16": 1, "q4_k_m": 15}
 
@@ -46,15 +48,15 @@ convert_hf_to_gguf.main()
 """
 
 
-def convert(llama_cpp: Path, model: Path, name: str, out: Path, pre: str = "") -> Path:
-    """llama.cpp's converter; its own gguf package goes first on the path.
+def convert(converter: Converter, model: Path, name: str, out: Path, pre: str = "") -> Path:
+    """llama.cpp's converter, to f16.
 
     Args:
         pre: the pre-tokenizer's name, for a byte-level BPE vocabulary.
     """
     command = [sys.executable, "-c", _DRIVER, pre, str(model)]
     command += ["--outtype", "f16", "--outfile", str(out), "--model-name", name]
-    search = [str(llama_cpp / "gguf-py"), str(llama_cpp), os.environ.get("PYTHONPATH", "")]
+    search = [*converter.search, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search))}
     environment |= {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

@@ -1,16 +1,17 @@
 """Byte identity with the standard route: peft's merge, llama.cpp's converter and quantizer.
 
-Runs where MEDLLM_LLAMA_CPP names an unpacked llama.cpp source folder, such as
-vendor/llama.cpp of the llama-cpp-python source package, and sentencepiece and
-protobuf are installed, which that converter imports:
+Takes minutes, and 80 MB from the package registry, kept in pytest's cache:
 
-    MEDLLM_LLAMA_CPP=path/to/llama.cpp pytest tests/converter/test_reference.py
+    pytest tests/converter/test_reference.py --reference
+
+With `--record` the hashes of what the standard route makes of the zoo are written to
+reference_hashes.json, for the everyday run. MEDLLM_LLAMA_CPP may name an unpacked
+folder of llama.cpp's sources instead, where sentencepiece and protobuf are installed.
 """
 
 import json
-import os
-from collections.abc import Callable
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,13 @@ from medconvert import conversion
 from medconvert.plan import Options
 from medconvert.quants import quant
 from medconvert.source import Source
+from medllm import files
 
-from tests.converter import models, reference
+from tests.converter import models, reference, registry, zoo
+from tests.converter.registry import Converter
+from tests.converter.test_families import HASHES, QUANTS, convert_both, model_name, quantizer
 
-_NAMED = os.environ.get("MEDLLM_LLAMA_CPP", "")
-_FOLDER = Path(_NAMED)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not _NAMED, reason="MEDLLM_LLAMA_CPP names no llama.cpp source folder"),
-    pytest.mark.skipif(
-        find_spec("sentencepiece") is None,
-        reason="llama.cpp's converter needs sentencepiece: pip install sentencepiece protobuf",
-    ),
-]
+pytestmark = pytest.mark.slow
 NAME = "tiny-medical-2M-instruct-v1.5"
 _LLAMA3_ROPE = {
     "rope_type": "llama3",
@@ -86,6 +81,57 @@ def mistral(folder: Path) -> Path:
     return base
 
 
+@pytest.fixture(scope="module")
+def converter(request: pytest.FixtureRequest) -> Converter:
+    """llama.cpp's own."""
+    if found := registry.named():
+        return found
+    if not request.config.getoption("--reference"):
+        pytest.skip("without --reference, only recorded hashes are compared")
+    assert request.config.cache
+    return registry.fetched(request.config.cache.mkdir("llama-cpp"))
+
+
+@pytest.fixture(scope="module")
+def hashes(request: pytest.FixtureRequest) -> Iterator[dict[str, dict[str, str]]]:
+    """Collects the hashes of the standard route's files; written with --record."""
+    found: dict[str, dict[str, str]] = {}
+    yield found
+    if request.config.getoption("--record") and len(found) == 2 * len(zoo.MAKERS):
+        content = {
+            "llama-cpp-python": version("llama-cpp-python"),
+            "quantizer": quantizer(),
+            "files": found,
+        }
+        HASHES.write_text(json.dumps(content, indent=2) + "\n")
+
+
+@pytest.mark.parametrize("tuned", [False, True], ids=["plain", "lora"])
+@pytest.mark.parametrize("name", zoo.MAKERS)
+def test_the_zoo(
+    tmp_path: Path,
+    converter: Converter,
+    hashes: dict[str, dict[str, str]],
+    name: str,
+    tuned: bool,
+) -> None:
+    made = convert_both(tmp_path, name, tuned=tuned)
+    if name == "mistral3":  # the one key on which we differ, see medconvert.space_prefix
+        settings = made.model.folder / "tokenizer_config.json"
+        content = json.loads(settings.read_text())
+        settings.write_text(json.dumps({**content, "add_prefix_space": False}))
+    adapter = tmp_path / "adapter" if tuned else None
+    merged = reference.merge(made.model.folder, adapter, tmp_path / "merged" / model_name(name))
+    pre = zoo.PRE_TOKENIZERS.get(name, "")
+    f16 = reference.convert(converter, merged, model_name(name), tmp_path / "their.gguf", pre)
+    case = hashes.setdefault(f"{name}-lora" if tuned else name, {})
+    for kind in QUANTS:
+        theirs = reference.quantize(f16, tmp_path / f"their.{kind}.gguf", kind)
+        assert reference.metadata(made.files[kind]) == reference.metadata(theirs)
+        assert made.files[kind].read_bytes() == theirs.read_bytes()
+        case[kind] = files.sha256(theirs)
+
+
 _LORA: dict[str, Any] = {}
 _PATTERNS = {"alpha_pattern": {"q_proj": 64}, "rank_pattern": {"layers.1.mlp.up_proj": 3}}
 
@@ -106,7 +152,11 @@ _PATTERNS = {"alpha_pattern": {"q_proj": 64}, "rank_pattern": {"layers.1.mlp.up_
     ],
 )
 def test_same_bytes_as_the_standard_route(
-    tmp_path: Path, make: Callable[[Path], Path], pre: str, adapter: dict[str, Any] | None
+    tmp_path: Path,
+    converter: Converter,
+    make: Callable[[Path], Path],
+    pre: str,
+    adapter: dict[str, Any] | None,
 ) -> None:
     base = make(tmp_path / NAME)
     tuned = None if adapter is None else models.make_adapter(tmp_path / "a", base, **adapter)
@@ -119,7 +169,7 @@ def test_same_bytes_as_the_standard_route(
     merged = reference.merge(base, tuned, tmp_path / "merged" / NAME)
     if tuned:  # PEFT writes neither; the base's card is not a card of the tuned model
         (merged / "README.md").unlink(missing_ok=True)
-    f16 = reference.convert(_FOLDER, merged, NAME, tmp_path / "f16.gguf", pre)
+    f16 = reference.convert(converter, merged, NAME, tmp_path / "f16.gguf", pre)
     theirs = reference.quantize(f16, tmp_path / "theirs.gguf")
 
     expected, got = reference.metadata(theirs), reference.metadata(ours)
