@@ -57,15 +57,19 @@ class GgufFacts:
     metadata: dict[str, str]
     """The file's `general.*` and `medllm.*` texts and numbers."""
 
+    def cache_bytes(self, context: int) -> int:
+        """The 16-bit KV cache of `context` tokens."""
+        return 2 * context * self.layers * self.kv_values
+
     def memory_bytes(self, context: int) -> int:
         """Memory for weights, a 16-bit KV cache of `context` tokens and the work buffers.
 
         The buffers are estimated from the shape: one micro-batch of logits and of
         the widest activations, in 32 bits.
         """
-        cache = 2 * context * self.layers * self.kv_values
         width = self.vocabulary + 6 * self.embedding + 2 * self.feed_forward
-        return self.tensor_bytes + cache + 4 * min(_BATCH, context) * width + _OVERHEAD
+        buffers = 4 * min(_BATCH, context) * width + _OVERHEAD
+        return self.tensor_bytes + self.cache_bytes(context) + buffers
 
 
 def check(path: Path) -> GgufFacts:
