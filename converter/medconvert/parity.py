@@ -170,7 +170,6 @@ def _readings(tokenizer: Any, file: Path) -> tuple[list[Encode], list[Encode]]:
     if (content.get("normalizer") or {}).get("type") == "NFC":
         others.append(_plain(Tokenizer.from_str(json.dumps({**content, "normalizer": None}))))
     if space_prefix.first_only(content):
-<<<<<<< HEAD
         if tokenizer.chat_template:
             others.append(_behind_a_token(plain, tokenizer.bos_token))
         else:
@@ -185,24 +184,6 @@ def _behind_a_token(plain: Any, token: str) -> Encode:
     def encode(text: str, whole: bool) -> list[int]:
         ends = plain.encode("", add_special_tokens=whole).ids
         return [*ends, *plain.encode(token + text, add_special_tokens=False).ids[1:]]
-=======
-        others.append(_pieces(tokenizer, plain))
-    return [encode, _plain(plain)], others
-
-
-def _pieces(tokenizer: Any, plain: Any) -> Encode:
-    """With a template, text as it is read behind a special token; without, piece by piece."""
-    before = tokenizer.bos_token
-    special = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
-    split = re.compile(f"({'|'.join(map(re.escape, special))})")
-
-    def encode(text: str, whole: bool) -> list[int]:
-        ends = plain.encode("", add_special_tokens=whole).ids
-        if tokenizer.chat_template:
-            return [*ends, *plain.encode(before + text, add_special_tokens=False).ids[1:]]
-        parts = [plain.encode(part, add_special_tokens=False).ids for part in split.split(text)]
-        return [*ends, *(i for part in parts for i in part)]
->>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
 
     return encode
 
@@ -269,19 +250,7 @@ def _answer(folder: Path, file: Path) -> dict[str, Any]:
     silent = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
     llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     try:
-<<<<<<< HEAD
         return measure(folder, file)
-=======
-        ours = _gguf(file)
-        readings, others = _readings(tokenizer, folder / "tokenizer.json")
-        plain = compare(ours, [*readings, *others], _texts(tokenizer))
-        if "error" in plain:
-            return plain
-        chat = compare(ours, readings, [(text, False) for text in rendered(tokenizer)])
-        if "error" in chat:
-            return chat
-        return {key: plain[key] + chat[key] for key in plain} | {"chats": chats}
->>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
     except ConversionError as error:
         return {"error": error.message}
 

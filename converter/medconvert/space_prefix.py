@@ -20,7 +20,6 @@ from typing import Any
 
 from medconvert.specials import read_template
 
-<<<<<<< HEAD
 EACH: dict[str, Any] = {
     "type": "Sequence",
     "normalizers": [
@@ -30,8 +29,6 @@ EACH: dict[str, Any] = {
 }
 """The normalizer by which a tokenizer.json puts a space before every piece, as SentencePiece."""
 
-=======
->>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
 
 def first_only(tokenizer: Mapping[str, Any]) -> bool:
     """Whether a tokenizer.json puts a space before the whole text only."""

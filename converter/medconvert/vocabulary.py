@@ -145,14 +145,8 @@ def _write_bpe(folder: Path, size: int, writer: Any) -> None:
     tokens = [f"[PAD{i}]" for i in range(size)]
     types = [UNUSED] * size
     entries = {int(i): (text, NORMAL) for text, i in model["vocab"].items()}
-<<<<<<< HEAD
     added = tokenizer.get("added_tokens") or ()
     entries |= {int(token["id"]): _added(token, markers=True) for token in added}
-=======
-    entries |= {
-        int(token["id"]): _added(token, markers=True) for token in tokenizer.get("added_tokens") or ()
-    }
->>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
     if max(entries) >= size:
         raise _too_many(max(entries) + 1, size)
     for i, (text, kind) in entries.items():

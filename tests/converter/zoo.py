@@ -191,13 +191,8 @@ def phi3(folder: Path, *, long: bool = False) -> Model:
         "short_factor": [1 + i / 64 for i in range(16)],
     }
     changes = {
-<<<<<<< HEAD
         "rope_theta": 10000.0, "rope_scaling": factors if long else None, "sliding_window": 511,
         "original_max_position_embeddings": 256 if long else 512, "eos_token_id": size,
-=======
-        "rope_theta": 10000.0, "rope_scaling": factors if long else None, "sliding_window": 256,
-        "original_max_position_embeddings": 128 if long else 512, "eos_token_id": size,
->>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
         "bos_token_id": 1, "pad_token_id": size,
     }  # fmt: skip
     shapes = _around(size + 11, tied=False)

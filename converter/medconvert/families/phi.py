@@ -13,15 +13,11 @@ from medconvert.families.family import VocabularyStyle
 
 
 class Phi3(Decoder):
-<<<<<<< HEAD
     """Phi3ForCausalLM. Q, K and V are one tensor, as are gate and up; in the GGUF too.
 
     llama.cpp has no sliding window for it: beyond the window of Phi-3-mini-4k (2047
     tokens) it attends to more than transformers does.
     """
-=======
-    """Phi3ForCausalLM. Q, K and V are one tensor, as are gate and up; in the GGUF too."""
->>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
 
     arch = "phi3"
     vocabulary = VocabularyStyle(
@@ -72,11 +68,7 @@ class Phi3(Decoder):
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
         writer.add_rope_dimension_count(self._rope_dims)
         writer.add_rope_freq_base(self.rope["rope_theta"])
-<<<<<<< HEAD
         # llama.cpp knows Phi-4 by a 0 here.
-=======
-        # Of no effect in llama.cpp, but for 0, by which it knows Phi-4.
->>>>>>> a729891c238ee6e88ad0d3a4768caf9a075b96e0
         writer.add_sliding_window(config.get("sliding_window", 0))
 
     def _attention_factor(self, original: int) -> float:
