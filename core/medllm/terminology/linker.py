@@ -4,10 +4,9 @@ A mention that nothing answers well enough stays unlinked: `link` gives None, an
 candidates stay to be offered.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from rapidfuzz import fuzz
@@ -25,6 +24,8 @@ THRESHOLD = 0.6
 """Least score of a link; below it the answer is "don't know"."""
 NEAR_NAMES = 1_000_000
 """Above this many names the near ones are not looked for: their index would not fit."""
+IN_MEMORY = 500_000
+"""Names that `prepare` takes into memory; of a larger vocabulary only what was asked for."""
 NEAR_CANDIDATES = 16
 NEAR_COSINE = 0.3
 NEAR_LOOKED_UP = 8
@@ -68,7 +69,6 @@ class Linker:
         """
         self.store, self.threshold = store, threshold
         self.targets = tuple(f"{prefix}:" for prefix in targets)
-        self._usable: dict[str, bool] = {}
 
     def link(self, mention: str, document: Document | None = None) -> Candidate | None:
         """The concept of `mention`; None where no candidate reaches the threshold.
@@ -95,12 +95,16 @@ class Linker:
             for candidate in self._near(readings):
                 if candidate.score > best.get(candidate.concept, _NONE).score:
                     best[candidate.concept] = candidate
-        return sorted(best.values(), key=self._rank)
+        return self._ranked(best.values())
 
-    def _rank(self, candidate: Candidate) -> tuple[float, int, int, str]:
+    def _ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         """The better score first, then the later vocabulary, then the better connected concept."""
-        codes = len(self.store.codes(candidate.concept))
-        return (-round(candidate.score, 4), -candidate.source, -codes, candidate.concept)
+        found = sorted(candidates, key=lambda c: (-round(c.score, 4), -c.source, c.concept))
+        if len(found) > 1 and _tied(found[0], found[1]):
+            ties = [c for c in found if _tied(c, found[0])]
+            ties.sort(key=lambda c: -len(self.store.codes(c.concept)))
+            found[: len(ties)] = ties
+        return found
 
     def _of_reading(self, reading: Reading, document: Document | None) -> Iterator[Candidate]:
         text = reading.text
@@ -142,7 +146,7 @@ class Linker:
         for entry in self.store.by_form(tokens.digest(tokens.form(words))):
             if tokens.is_acronym(entry.text) and _letters(entry.text) == _letters(text):
                 senses.setdefault(self.store.concept(entry.code), entry)
-        usable = {concept: entry for concept, entry in senses.items() if self._is_usable(concept)}
+        usable = {concept: entry for concept, entry in senses.items() if self.is_usable(concept)}
         named = [concept for concept in usable if document and self._is_named(concept, document)]
         borne = [concept for concept in senses if self._bears(concept, text)]
         sure = ""
@@ -177,17 +181,30 @@ class Linker:
     def _candidate(self, entry: Entry, how: How, factor: float) -> Candidate | None:
         concept = self.store.concept(entry.code)
         score = _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor
-        if not self._is_usable(concept):
+        if not self.is_usable(concept):
             return None
         return Candidate(concept, entry.text, score, how, entry.source)
 
-    def _is_usable(self, concept: str) -> bool:
+    def prepare(self) -> None:
+        """Makes the index of near names, and holds a vocabulary of some size in memory.
+
+        Without it the first mention in need of the index waits for it.
+        """
+        if self.store.size() <= IN_MEMORY:
+            self.store.preload()
+        _ = self._index
+        if self.targets:
+            _ = self._usable
+
+    def is_usable(self, concept: str) -> bool:
+        """Whether the concept has a code of the targets."""
         if not self.targets:
             return True
-        if concept not in self._usable:
-            codes = self.store.codes(concept)
-            self._usable[concept] = any(code.startswith(self.targets) for code in codes)
-        return self._usable[concept]
+        return concept in self._usable
+
+    @cached_property
+    def _usable(self) -> set[str]:
+        return self.store.usable(self.targets)
 
     @cached_property
     def _index(self) -> GramIndex | None:
@@ -227,16 +244,24 @@ def _letters(acronym: str) -> str:
     return "".join(c for c in acronym.upper() if c.isalnum())
 
 
+def _tied(one: Candidate, other: Candidate) -> bool:
+    return one.source == other.source and abs(one.score - other.score) < 1e-4
+
+
 _NONE = Candidate("", "", 0.0, "near")
-_DIGITS = re.compile(r"\d+")
 
 
 def likeness(words: Sequence[str], name: str, cosine: float) -> float:
     """0 to 1: the trigrams' cosine, the letters in any order of words, and numbers that differ."""
-    letters = fuzz.token_sort_ratio(" ".join(words), name) / 100
-    mine = {tokens.stem(word) for word in words} - tokens.FUNCTION_WORDS
-    theirs = {tokens.stem(word) for word in name.split()} - tokens.FUNCTION_WORDS
+    letters = fuzz.ratio(" ".join(sorted(words)), " ".join(sorted(name.split()))) / 100
+    (mine, my_numbers), (theirs, their_numbers) = _stems(tuple(words)), _stems(tuple(name.split()))
     shared = 2 * len(mine & theirs) / max(1, len(mine) + len(theirs))
     score = 0.35 * cosine + 0.35 * letters + 0.3 * shared
-    numbers = set(_DIGITS.findall(" ".join(mine))), set(_DIGITS.findall(" ".join(theirs)))
-    return score * (0.8 if numbers[0] - numbers[1] else 1.0)
+    return score * (1.0 if my_numbers <= their_numbers else 0.8)
+
+
+@lru_cache(1 << 14)
+def _stems(words: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Stems of the words, and those with a digit."""
+    stems = frozenset(tokens.stem(word) for word in words) - tokens.FUNCTION_WORDS
+    return stems, frozenset(stem for stem in stems if any(c.isdigit() for c in stem))

@@ -89,6 +89,9 @@ class Store:
             raise StorageError(f"{self.file} is no vocabulary: {error}.", _BROKEN_HINT) from error
         if row is None or row[0] != VERSION:
             raise StorageError(f"{self.file} is of another version.", _BROKEN_HINT)
+        self._forms: dict[int, list[Entry]] | None = None
+        self._bags: dict[int, list[Entry]] = {}
+        self._same: dict[str, str] = {}
         self.by_form = lru_cache(1 << 16)(self._by_form)
         """Names of a form, given as its hash."""
         self.by_bag = lru_cache(1 << 16)(self._by_bag)
@@ -116,10 +119,14 @@ class Store:
         return [Source(*row) for row in self._rows(f"SELECT {columns} FROM source ORDER BY id")]
 
     def _by_form(self, form: int) -> list[Entry]:
+        if self._forms is not None:
+            return self._forms.get(form, [])
         rows = self._rows("SELECT code, text, scope, source FROM name WHERE form = ? LIMIT 200", form)
         return [Entry(code, text, Scope(scope), source) for code, text, scope, source in rows]
 
     def _by_bag(self, bag: int) -> list[Entry]:
+        if self._forms is not None:
+            return self._bags.get(bag, [])
         rows = self._rows("SELECT code, text, scope, source FROM name WHERE bag = ? LIMIT 200", bag)
         return [Entry(code, text, Scope(scope), source) for code, text, scope, source in rows]
 
@@ -164,6 +171,37 @@ class Store:
             found.update((row[0], None) for row in rows)
         return list(found)
 
+    def preload(self) -> None:
+        """Takes the names into memory: 300 bytes a name, and look-ups no longer read the file."""
+        forms: dict[int, list[Entry]] = {}
+        bags: dict[int, list[Entry]] = {}
+        query = "SELECT code, text, scope, source, form, bag FROM name"
+        scopes = {int(scope): scope for scope in Scope}
+        for code, text, scope, source, form, bag in self._base.execute(query):
+            entry = Entry(code, text, scopes[scope], source)
+            forms.setdefault(form, []).append(entry)
+            bags.setdefault(bag, []).append(entry)
+        self._forms, self._bags = forms, bags
+        self._same = dict(self._rows("SELECT code, concept FROM same"))
+
+    def usable(self, prefixes: tuple[str, ...]) -> set[str]:
+        """Concepts that have a code with one of `prefixes` (`MESH:`)."""
+        found = set()
+        for table, column in (("link", "target"), ("name", "code")):
+            for prefix in prefixes:
+                rows = self._base.execute(
+                    f"SELECT DISTINCT code FROM {table} WHERE {column} >= ? AND {column} < ?",
+                    (prefix, prefix + "\U0010ffff"),
+                )
+                found |= {self._concept(row[0]) for row in rows.fetchall()}
+        return found
+
+    def forget(self) -> None:
+        """Empties what is remembered of earlier look-ups."""
+        for remembered in (self.by_form, self.by_bag, self.concept, self.codes, self.preferred):
+            remembered.cache_clear()
+        self.longest.cache_clear()
+
     def close(self) -> None:
         """Closes the file."""
         self._base.close()
@@ -180,6 +218,8 @@ class Store:
         self.close()
 
     def _concept(self, code: str) -> str:
+        if self._forms is not None:
+            return self._same.get(code, code)
         rows = self._rows("SELECT concept FROM same WHERE code = ?", code)
         return str(rows[0][0]) if rows else code
 
