@@ -1,11 +1,12 @@
 """T5 in llama.cpp: the high-level bindings can't run it, the low-level ones can."""
 
-import ctypes
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+
+from tests.converter.reference import silence
 
 CONTEXT = 256
 
@@ -17,8 +18,7 @@ class EncoderDecoder:
         from llama_cpp import llama_cpp as native
 
         self._native: Any = native
-        self._silent = native.llama_log_callback(lambda _level, _text, _data: None)
-        native.llama_log_set(self._silent, ctypes.c_void_p(0))
+        silence()
         self._model = native.llama_model_load_from_file(
             str(file).encode(), native.llama_model_default_params()
         )

@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +65,28 @@ def convert(converter: Converter, model: Path, name: str, out: Path, pre: str = 
     return out
 
 
+@cache
+def _silent() -> Any:
+    from llama_cpp import llama_cpp
+
+    return llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
+
+
+def silence() -> None:
+    """Turns llama.cpp's log off, by a callback that outlives all that may call it."""
+    from llama_cpp import llama_cpp
+
+    llama_cpp.llama_log_set(_silent(), ctypes.c_void_p(0))
+
+
 def quantize(f16: Path, out: Path, name: str = "q4_k_m") -> Path:
     """llama_model_quantize."""
     from llama_cpp import llama_cpp
 
-    silent = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
-    llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
+    silence()
     settings = llama_cpp.llama_model_quantize_default_params()
     settings.ftype, settings.nthread = FILE_TYPES[name], 2
     code = llama_cpp.llama_model_quantize(str(f16).encode(), str(out).encode(), settings)
-    llama_cpp.llama_log_set(llama_cpp.llama_log_callback(0), ctypes.c_void_p(0))
     assert code == 0
     return out
 

@@ -8,7 +8,7 @@ with that converter itself, and with `--record` writes the file anew.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,14 @@ def quantizer() -> str:
     numbers = weights.values("quantizer", (64, 512), 0) * np.linspace(0.1, 1.9, 512, dtype="f4")
     packed = ggml.quantize(Q4_K, numbers).tobytes() + ggml.quantize(Q6_K, numbers).tobytes()
     return hashlib.sha256(packed).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """A `Runtime` takes its log's callback with it when it goes, so it is set anew each time."""
+    reference.silence()
+    yield
+    reference.silence()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The gate on tokens of real-world oddities: spaces before text, Phi-3's markers, lost tokens."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,14 @@ from tests.converter import reference, zoo
 
 _KEY = "tokenizer.ggml.add_space_prefix"
 Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """The vocabularies are loaded in this process."""
+    reference.silence()
+    yield
+    reference.silence()
 
 
 def _convert(folder: Path, name: str = "tiny") -> Path:
