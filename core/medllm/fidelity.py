@@ -2,12 +2,15 @@
 
 import re
 from collections import Counter
+from typing import Literal
 
 from medllm.card import TITLES, Card
 
 LEAST_COMMON = 0.6
 """Least share of words in common (F1 over word counts) of each part with the card's."""
 
+Kind = Literal["number", "negation", "direction"]
+_KINDS: tuple[Kind, ...] = ("number", "negation", "direction")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:[.,]\d+)*")
 _NUMBER_WORDS = frozenset(
     """
@@ -35,23 +38,25 @@ _DIRECTIONS = frozenset(
 )
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Words and numbers of `text`, in small letters."""
     return _WORD.findall(text.lower().replace("’", "'"))
 
 
-def _told(words: list[str], kind: str) -> Counter[str]:
+def told(found: list[str], kind: Kind) -> Counter[str]:
+    """Those of the words `found` that tell a number, a negation or a direction."""
     if kind == "number":
-        return Counter(w for w in words if w[0].isdigit() or w in _NUMBER_WORDS)
+        return Counter(w for w in found if w[0].isdigit() or w in _NUMBER_WORDS)
     if kind == "negation":
         return Counter(
-            "not" if w.endswith("n't") else w for w in words if w in _NEGATIONS or w.endswith("n't")
+            "not" if w.endswith("n't") else w for w in found if w in _NEGATIONS or w.endswith("n't")
         )
-    return Counter(w for w in words if w in _DIRECTIONS)
+    return Counter(w for w in found if w in _DIRECTIONS)
 
 
 def common(first: str, second: str) -> float:
     """F1 over the word counts of two texts, 0 to 1; 1 for two texts without words."""
-    one, other = Counter(_words(first)), Counter(_words(second))
+    one, other = Counter(words(first)), Counter(words(second))
     total = one.total() + other.total()
     return 2 * (one & other).total() / total if total else 1.0
 
@@ -64,9 +69,9 @@ def strays(answer: Card, reference: Card) -> str | None:
     replaced by the card, which costs nothing.
     """
     for title, said, meant in zip(TITLES, answer.parts(), reference.parts(), strict=True):
-        said_words, meant_words = _words(said), _words(meant)
-        for kind in ("number", "negation", "direction"):
-            if _told(said_words, kind) != _told(meant_words, kind):
+        said_words, meant_words = words(said), words(meant)
+        for kind in _KINDS:
+            if told(said_words, kind) != told(meant_words, kind):
                 return f"a {kind} differs in {title}"
         if common(said, meant) < LEAST_COMMON:
             return f"too little in common in {title}"

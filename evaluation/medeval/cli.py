@@ -1,6 +1,9 @@
 """The command `medeval`.
 
 medeval tuning
+medeval tasks
+medeval run --engine gguf:FILE --task pubmedqa --data FOLDER --limit 100 --out runs/base
+medeval compare runs/base runs/tuned
 """
 
 import json
@@ -55,6 +58,60 @@ def tuning(
             lambda: progress.advance(task),
         )
     typer.echo(json.dumps(table.as_dict(), indent=2) if as_json else table.markdown())
+
+
+@app.command()
+def tasks() -> None:
+    """Lists the tasks, and what data each takes."""
+    from medeval.tasks import all_tasks
+
+    for name, task in all_tasks().items():
+        typer.echo(f"{name:18}{task.about}")
+        if task.takes:
+            typer.echo(f"{'':18}--data: {task.takes}")
+
+
+@app.command()
+def run(
+    engine: Annotated[
+        str, typer.Option(help="gguf:FILE, ollama:NAME, openai:URL, hf:DIR[+ADAPTER], ct2:, onnx:")
+    ],
+    task: Annotated[list[str], typer.Option(help="A task; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="Folder for answers and report.")],
+    data: Annotated[Path | None, typer.Option(help="Data of the tasks that take some.")] = None,
+    limit: Annotated[int, typer.Option(help="Samples a task, drawn by seed; 0: all.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the samples' order.")] = 0,
+    parallel: Annotated[int, typer.Option(help="Requests at once; 0: what suits.", min=0)] = 0,
+    patience: Annotated[
+        float, typer.Option(help="Seconds of silence after which an engine is lost.", min=1)
+    ] = 120.0,
+    embedder: Annotated[
+        Path | None, typer.Option(help="GGUF or folder, for BERTScore and cosine.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Asks a model the tasks' questions and scores the answers.
+
+    What was asked before is not asked again: after Ctrl-C or a crash the same command goes on.
+    """
+    from medeval import run_command
+
+    run_command.run(engine, task, out, data, limit, seed, parallel, patience, embedder, as_json)
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(help="Folder of the first run.")],
+    tuned: Annotated[Path, typer.Argument(help="Folder of the second run.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the comparison; else beside the second run.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Compares two runs on the questions that both answered: JSON, Markdown and a page."""
+    from medeval import compare_command
+
+    compare_command.compare(base, tuned, out, as_json)
 
 
 def main() -> None:

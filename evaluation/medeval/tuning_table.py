@@ -16,6 +16,7 @@ from medllm.terminology.normalise import sentence_case
 
 from medeval.generation import answers
 from medeval.intervals import wilson
+from medeval.metrics.rouge import rouge_l
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,6 @@ def questions(split: str, limit: int = 0) -> list[Asked]:
     if not limit or limit >= len(asked):
         return asked
     return [asked[index * len(asked) // limit] for index in range(limit)]
-
-
-def rouge_l(answer: str, reference: str) -> float:
-    """ROUGE-L F-measure by the package rouge-score, without stemming."""
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return float(RougeScorer(["rougeL"]).score(reference, answer)["rougeL"].fmeasure)
 
 
 def measure(

@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from medeval.tuning_table import Share, TuningTable, questions, rouge_l
+from medeval.metrics.rouge import rouge_l
+from medeval.tuning_table import Share, TuningTable, questions
 
 
 def test_five_questions_a_card() -> None:

@@ -1,0 +1,1 @@
+"""Which engine `--engine` names, and engines that are for evaluation alone."""
