@@ -78,7 +78,9 @@ def run(
     ],
     task: Annotated[list[str], typer.Option(help="A task; may be given several times.")],
     out: Annotated[Path, typer.Option(help="Folder for answers and report.")],
-    data: Annotated[Path | None, typer.Option(help="Data of the tasks that take some.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="PATH, or TASK=PATH where tasks take different data.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="Samples a task, drawn by seed; 0: all.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Of the samples' order.")] = 0,
     parallel: Annotated[int, typer.Option(help="Requests at once; 0: what suits.", min=0)] = 0,
@@ -96,7 +98,9 @@ def run(
     """
     from medeval import run_command
 
-    run_command.run(engine, task, out, data, limit, seed, parallel, patience, embedder, as_json)
+    run_command.run(
+        engine, task, out, data or [], limit, seed, parallel, patience, embedder, as_json
+    )
 
 
 @app.command()

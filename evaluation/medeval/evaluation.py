@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,13 +42,15 @@ class Plan:
         return list({job.key: job for job in jobs}.values())
 
 
-def plan(spec: EngineSpec, tasks: Sequence[Task], data: Path | None, seed: int, limit: int) -> Plan:
+def plan(
+    spec: EngineSpec, tasks: Sequence[Task], data: Mapping[str, Path], seed: int, limit: int
+) -> Plan:
     """Reads the data and draws the samples.
 
     Args:
         spec: the engine.
         tasks: what is measured.
-        data: for the tasks that take data; the others go without.
+        data: by name of the task; the others go without.
         seed: of the samples' order.
         limit: samples a task; 0 asks all.
 
@@ -57,8 +59,7 @@ def plan(spec: EngineSpec, tasks: Sequence[Task], data: Path | None, seed: int, 
         ModelError: there is no such model.
     """
     chosen = [
-        (task, tuple(shuffled(task.samples(data if task.takes else None), seed, limit)))
-        for task in tasks
+        (task, tuple(shuffled(task.samples(data.get(task.name)), seed, limit))) for task in tasks
     ]
     return Plan(spec, spec.identity(), seed, limit, tuple(chosen))
 

@@ -30,11 +30,11 @@ RESAMPLES = 2000
 
 
 def interval(
-    function: Callable[..., float], columns: Sequence[Column], seed: int = 0
+    function: Callable[..., float], columns: Sequence[Column], seed: int = 0, share: bool = False
 ) -> tuple[float, float]:
     """95% interval of `function(*columns)` over the rows.
 
-    The mean of zeros and ones gets Wilson's interval, since the bootstrap has no width at
+    A share, the mean of zeros and ones, gets Wilson's interval, since the bootstrap has no width at
     0% and 100%. Everything else is resampled by row: bias-corrected and accelerated (Efron
     1987, J. Am. Stat. Assoc. 82) by scipy, or by percentiles where that has no value.
 
@@ -42,6 +42,7 @@ def interval(
         function: takes the columns, gives one number.
         columns: shape (rows,) each.
         seed: of the resampling.
+        share: whether `function` is the mean of one column that counts.
 
     Returns:
         Lower and upper end; not numbers for fewer than two rows.
@@ -49,7 +50,7 @@ def interval(
     rows = len(columns[0])
     if rows < 2:
         return nan, nan
-    if len(columns) == 1 and is_binary(columns[0]) and function(np.array([0.0, 1.0])) == 0.5:
+    if share and is_binary(columns[0]):
         return wilson(int(columns[0].sum()), rows)
     if all(np.ptp(column) == 0 for column in columns):
         value = function(*columns)

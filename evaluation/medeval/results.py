@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medeval.intervals import Column, interval
 from medeval.sample import Answer, Judgement, Sample
-from medeval.task import Measure, Task
+from medeval.task import Measure, Task, mean
 
 REPORT, SAMPLES = "report.json", "samples.jsonl"
 
@@ -151,7 +151,8 @@ def figure(measure: Measure, rows: Sequence[Row], seed: int) -> Figure | None:
     if not whole.any():
         return None
     found = [column[whole] for column in found]
-    low, high = interval(measure.function, found, seed)
+    is_share = measure.share and measure.function is mean
+    low, high = interval(measure.function, found, seed, is_share)
     return Figure(
         name=measure.name,
         value=measure.function(*found),

@@ -2,12 +2,13 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import typer
 from medllm import guard
-from medllm.errors import EngineError, InterruptedRunError, MissingExtraError
+from medllm.errors import EngineError, InterruptedRunError, MissingExtraError, UsageError
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +23,7 @@ from medeval.engines import spec as specs
 from medeval.metrics.embedding import open_embedder
 from medeval.results import Report
 from medeval.sample import Answer
+from medeval.task import Task
 from medeval.tasks import named
 
 _LINE_EVERY_S = 30.0  # between two lines of progress where there is no terminal
@@ -31,7 +33,7 @@ def run(
     engine: str,
     task_names: list[str],
     out: Path,
-    data: Path | None,
+    data: list[str],
     limit: int,
     seed: int,
     parallel: int,
@@ -51,7 +53,7 @@ def run(
     chosen = [named(name) for name in dict.fromkeys(task_names)]
     spec = specs.parse(engine)
     guard.install(allow_loopback=spec.on_server)
-    work = evaluation.plan(spec, chosen, data, seed, limit)
+    work = evaluation.plan(spec, chosen, data_of(chosen, data), seed, limit)
     embedder = open_embedder(embedder_path) if embedder_path else None
     shown = _Shown(len(work.jobs()))
     try:
@@ -71,6 +73,29 @@ def run(
             f"The figures over what was done are in {out / results.REPORT}; "
             "the same command goes on from there.",
         )
+
+
+def data_of(tasks: Sequence[Task], given: Sequence[str]) -> dict[str, Path]:
+    """Which data each task gets.
+
+    `TASK=PATH` is for one task. A path alone is for the tasks that can't go without data,
+    or, where all of them can, for all that take some.
+
+    Raises:
+        UsageError: none of the tasks takes data.
+    """
+    found: dict[str, Path] = {}
+    names = {task.name for task in tasks}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if equals and name in names:
+            found[name] = Path(path)
+            continue
+        takers = [t for t in tasks if t.needs_data] or [t for t in tasks if t.takes]
+        if not takers:
+            raise UsageError(f"None of the tasks takes data: {', '.join(sorted(names))}.")
+        found |= {task.name: Path(text) for task in takers if task.name not in found}
+    return found
 
 
 def table(report: Report) -> str:

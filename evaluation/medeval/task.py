@@ -42,6 +42,8 @@ class Task:
     """One line: what is asked and how it is scored."""
     takes: ClassVar[str] = ""
     """What --data names; empty where the data come with the project."""
+    needs_data: ClassVar[bool] = False
+    """Whether it can't go without --data."""
     seeds: ClassVar[int] = 0
     """How many more answers are drawn with seeds of their own, for agreement."""
     measures: ClassVar[tuple[Measure, ...]]

@@ -23,6 +23,7 @@ class Abbreviations(ChoiceTask):
     name = "abbreviations"
     about = "sense of an abbreviation in a sentence, by log-probability of the letters"
     takes = _WHAT
+    needs_data = True
     wrong = "wrong sense"
 
     def samples(self, data: Path | None) -> list[Sample]:

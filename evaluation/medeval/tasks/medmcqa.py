@@ -23,6 +23,7 @@ class MedMCQA(ChoiceTask):
     name = "medmcqa"
     about = "MedMCQA, four options, by log-probability of the letters"
     takes = _WHAT
+    needs_data = True
 
     def samples(self, data: Path | None) -> list[Sample]:
         """All questions with a label."""

@@ -22,6 +22,7 @@ class MedQA(ChoiceTask):
     name = "medqa"
     about = "MedQA, by log-probability of the letters"
     takes = _WHAT
+    needs_data = True
 
     def samples(self, data: Path | None) -> list[Sample]:
         """All questions with a label."""

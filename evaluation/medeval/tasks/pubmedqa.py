@@ -23,6 +23,7 @@ class PubMedQA(ChoiceTask):
     name = "pubmedqa"
     about = "PubMedQA, official test split, by log-probability of yes, no and maybe"
     takes = _WHAT
+    needs_data = True
 
     def samples(self, data: Path | None) -> list[Sample]:
         """The questions of the official test split that have a label."""
