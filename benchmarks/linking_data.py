@@ -30,7 +30,7 @@ class Gold:
 
 
 def read_ncbi(file: Path) -> list[Gold]:
-    """Mentions of a file in the corpus's PubTator form: `pmid|t|`, `pmid|a|`, tab-separated rows."""
+    """Mentions of a file in the corpus's PubTator form: titles, abstracts, rows."""
     texts: dict[str, str] = defaultdict(str)
     rows = []
     for line in file.read_text(encoding="utf-8").splitlines():
@@ -85,5 +85,3 @@ def rare_codes(data: Path, store: Store) -> frozenset[str]:
         for row in csv.DictReader(stream, delimiter="\t"):
             codes |= store.codes(store.concept(row["ID"]))
     return frozenset(code for code in codes if code.startswith(("MESH:", "OMIM:")))
-
-

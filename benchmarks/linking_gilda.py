@@ -23,9 +23,9 @@ def main(asked: str, answered: str) -> None:
     grounder = Grounder(terms)
     answers = []
     for mentions in task["rounds"]:
-        began = time.perf_counter()
+        began = time.process_time()
         matches = [grounder.ground(mention) for mention in mentions]
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         codes = [f"{m[0].term.db}:{m[0].term.id}" if m else None for m in matches]
         answers.append({"codes": codes, "seconds": seconds})
     with open(answered, "w", encoding="utf-8") as stream:

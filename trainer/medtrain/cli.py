@@ -1,6 +1,7 @@
 """The command `medtrain`.
 
 medtrain run mini
+medtrain vocab add doid.obo
 """
 
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Annotated
 import typer
 from medllm import command
 
+from medtrain import vocab
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(vocab.app, name="vocab")
 
 
 @app.callback()

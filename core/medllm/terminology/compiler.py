@@ -236,7 +236,8 @@ class _Writer:
     def __init__(self, base: sqlite3.Connection, name: str, kind: str, file: str) -> None:
         self.base = base
         cursor = base.execute(
-            "INSERT INTO source(name, kind, file) VALUES(?, ?, ?)", (name, kind, file)
+            "INSERT INTO source(id, name, kind, file) VALUES(?, ?, ?, ?)",
+            (0 if name == BUILTIN else None, name, kind, file),
         )
         self.source = cursor.lastrowid or 0
         self.names = self.links = self.notes = 0

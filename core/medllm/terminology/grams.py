@@ -76,9 +76,7 @@ class GramIndex:
             likely = likely[np.argpartition(-scores, COMPARED)[:COMPARED]]
         return likely
 
-    def _products(
-        self, places: NDArray[np.int64], owners: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
+    def _products(self, places: NDArray[np.int64], owners: NDArray[np.intp]) -> NDArray[np.float32]:
         """Sum over the shared trigrams, for each of `owners`."""
         self._asked[places] = self._squares[places]
         starts, ends = self._name_bounds[owners], self._name_bounds[owners + 1]

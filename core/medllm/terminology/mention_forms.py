@@ -25,6 +25,7 @@ _AFTER = frozenset(
     """.split()
 )
 _CARCINOMA = re.compile(r"\b(?:adeno)?carcinomas?\b")
+_PASSED_OVER = frozenset("of the and with to in type".split())
 _GENERIC = _BEFORE | _AFTER | {"genetic", "defect", "defects"}
 _STAGE = re.compile(r"^(?:stage|grade) \S+(?: (?:and|or|to) (?:stage |grade )?[IV\d]+)? ", re.I)
 _HYPHENATED = re.compile(r"-(deficient|negative|related|associated|like)$")
@@ -97,7 +98,9 @@ def has_initials(name: str, acronym: str) -> bool:
             return word == len(words) or all(len(w) <= 3 or w in _AFTER for w in words[word:])
         if word == len(words):
             return False
-        if words[word] in ("of", "the", "and", "with", "to", "in", "type") and fits(letter, word + 1):
+        if words[word] in ("of", "the", "and", "with", "to", "in", "type") and fits(
+            letter, word + 1
+        ):
             return True
         at, taken = -1, letter
         while taken < len(letters):
@@ -113,7 +116,7 @@ def has_initials(name: str, acronym: str) -> bool:
 
 
 def _spelled(text: str) -> list[str]:
-    """"C2-deficient" as "C2 deficiency"; a name of a person without its disease."""
+    """ "C2-deficient" as "C2 deficiency"; a name of a person without its disease."""
     found = []
     if _HYPHENATED.search(text):
         found.append(_HYPHENATED.sub(r" deficiency" if "deficient" in text else "", text))

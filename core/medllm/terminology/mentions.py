@@ -77,9 +77,7 @@ class Annotator:
                 break
             reach += 1
         for count in range(min(reach, longest), 0, -1):
-            entries = self.store.by_form(
-                tokens.digest(" ".join(singulars[place : place + count]))
-            )
+            entries = self.store.by_form(tokens.digest(" ".join(singulars[place : place + count])))
             if not entries:
                 continue
             surface = text[words[place].start : words[place + count - 1].end]

@@ -75,7 +75,7 @@ def _long_before(text: str, parenthesis: int, short: str, begin: int) -> Definit
 
 
 def _long_inside(text: str, parenthesis: int, inside: int, long: str) -> Definition | None:
-    """"SF (long form)": the word before the parenthesis is the short form."""
+    """ "SF (long form)": the word before the parenthesis is the short form."""
     before = re.search(r"(\S+)\s*$", text[max(0, parenthesis - 60) : parenthesis])
     if before is None:
         return None

@@ -121,14 +121,15 @@ class Store:
     def _by_form(self, form: int) -> list[Entry]:
         if self._forms is not None:
             return self._forms.get(form, [])
-        rows = self._rows("SELECT code, text, scope, source FROM name WHERE form = ? LIMIT 200", form)
+        rows = self._rows(
+            "SELECT code, text, scope, source FROM name WHERE form = ? LIMIT 200", form
+        )
         return [Entry(code, text, Scope(scope), source) for code, text, scope, source in rows]
 
     def _by_bag(self, bag: int) -> list[Entry]:
         if self._forms is not None:
             return self._bags.get(bag, [])
-        rows = self._rows("SELECT code, text, scope, source FROM name WHERE bag = ? LIMIT 200", bag)
-        return [Entry(code, text, Scope(scope), source) for code, text, scope, source in rows]
+        return self._entries("bag", bag)
 
     def entries(self) -> Iterator[Entry]:
         """All names, in the order in which they were added."""
@@ -216,6 +217,11 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _entries(self, column: str, value: int) -> list[Entry]:
+        # A form of very many names, such as that of a number, tells nothing after the first.
+        query = f"SELECT code, text, scope, source FROM name WHERE {column} = ? LIMIT 200"
+        return [Entry(c, text, Scope(scope), n) for c, text, scope, n in self._rows(query, value)]
 
     def _concept(self, code: str) -> str:
         if self._forms is not None:

@@ -75,10 +75,13 @@ class Lines:
 
     def _decoded(self, raw: bytes, number: int) -> str | None:
         if number == 1:
-            if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:4096]:
+            utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+            if utf16 or b"\0" in raw[:4096]:
                 raise DataError(
                     f"{self.file}, line 1: this is not text in UTF-8.",
-                    f"Convert it: iconv -f UTF-16 -t UTF-8 {self.file.name} > new.txt",
+                    f"Convert it: iconv -f UTF-16 -t UTF-8 {self.file.name} > new.txt"
+                    if utf16
+                    else "Name a text file.",
                 )
             raw = raw.removeprefix(b"\xef\xbb\xbf")
         if b"\0" in raw:

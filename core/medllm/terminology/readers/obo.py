@@ -37,9 +37,7 @@ def _term(stanza: list[tuple[int, str, str]], seen: set[str], lines: Lines) -> I
         return
     number, tag, value = stanza[0]
     try:
-        if tag != "id":
-            raise ValueError("a [Term] without id")
-        code = curie(value)
+        code = curie(value if tag == "id" else "")
     except ValueError as error:
         lines.problems.add(number, f"{error}, term skipped")
         return

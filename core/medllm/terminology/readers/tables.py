@@ -69,7 +69,7 @@ def _rows(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(header: list[str]) -> dict[str, int]:
-    found = {}
+    found: dict[str, int] = {}
     for meaning, headings in COLUMNS.items():
         for heading in headings:
             if heading in header and header.index(heading) not in found.values():

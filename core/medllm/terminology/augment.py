@@ -1,0 +1,257 @@
+"""Training texts with their terms normalised, masked or replaced by synonyms.
+
+Every produced example keeps the places of its mentions and says what was done to it.
+The same texts, vocabulary and seed give the same bytes.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from medllm import files
+from medllm.errors import DataError, UsageError
+from medllm.terminology import tokens
+from medllm.terminology.facts import Scope
+from medllm.terminology.mentions import Annotator, Mention
+from medllm.terminology.readers.lines import Lines, Problems
+from medllm.terminology.store import Store
+
+Kind = Literal["preferred", "mask", "synonym", "rare-mask"]
+KINDS: tuple[Kind, ...] = ("preferred", "mask", "synonym", "rare-mask")
+UNKNOWN_GROUP = "TERM"
+"""Mask of a concept whose semantic group no vocabulary tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One replacement: `before` stood at `source_start`, `after` stands at `start`."""
+
+    kind: Kind
+    concept: str
+    before: str
+    after: str
+    source_start: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A mention in the new text: `text[start:end]`."""
+
+    start: int
+    end: int
+    concept: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A produced text."""
+
+    text: str
+    spans: tuple[Span, ...]
+    changes: tuple[Change, ...]
+
+
+Replace = Callable[[Mention, str], str | None]
+"""Given a mention and the text before it, what shall stand in its place; None: leave it."""
+
+
+def rewrite(text: str, mentions: Iterable[Mention], kind: Kind, replace: Replace) -> Example:
+    """`text` with mentions replaced, every linked mention's place carried along."""
+    pieces: list[str] = []
+    spans, changes, end, length = [], [], 0, 0
+    for mention in sorted(mentions, key=lambda m: m.start):
+        if mention.link is None:
+            continue
+        pieces.append(text[end : mention.start])
+        length += mention.start - end
+        after = replace(mention, text[: mention.start])
+        new = mention.text if after is None else after
+        if new != mention.text:
+            changes.append(
+                Change(kind, mention.link.concept, mention.text, new, mention.start, length)
+            )
+        spans.append(Span(length, length + len(new), mention.link.concept))
+        pieces.append(new)
+        length += len(new)
+        end = mention.end
+    pieces.append(text[end:])
+    return Example("".join(pieces), tuple(spans), tuple(changes))
+
+
+def preferred(text: str, mentions: Iterable[Mention], store: Store) -> Example:
+    """Every mention that is surely linked by its preferred name."""
+
+    def replace(mention: Mention, before: str) -> str | None:
+        if not _is_sure(mention) or mention.link is None:
+            return None
+        name = store.preferred(mention.link.concept)
+        return None if tokens.is_acronym(name) else _fitted(name, mention.text, before)
+
+    return rewrite(text, mentions, "preferred", replace)
+
+
+def masked(
+    text: str,
+    mentions: Iterable[Mention],
+    store: Store,
+    groups: Collection[str] = (),
+    concepts: Collection[str] | None = None,
+) -> Example:
+    """Mentions replaced by their semantic group, `[DISO]`.
+
+    Args:
+        text: the text of the mentions.
+        mentions: from an Annotator.
+        store: tells the semantic groups.
+        groups: only these groups; empty: all.
+        concepts: only these concepts, for the targeted masking of rare ones; None: all.
+    """
+
+    def replace(mention: Mention, _: str) -> str | None:
+        concept = mention.link.concept if mention.link else ""
+        if concepts is not None and concept not in concepts:
+            return None
+        group = next(iter(sorted(store.notes(concept, "group"))), UNKNOWN_GROUP)
+        return f"[{group}]" if not groups or group in groups else None
+
+    return rewrite(text, mentions, "mask" if concepts is None else "rare-mask", replace)
+
+
+def with_synonyms(text: str, mentions: Iterable[Mention], store: Store, random: Random) -> Example:
+    """Surely linked mentions by an exact synonym, drawn by `random`.
+
+    Acronyms are neither replaced nor put in; what a negation holds stays as it is, and
+    so does a name that is not exactly the vocabulary's (a plural, another order).
+    """
+
+    def replace(mention: Mention, before: str) -> str | None:
+        if not _is_sure(mention) or mention.negation or mention.link is None:
+            return None
+        own = tokens.form(tokens.name_words(mention.text))
+        fitting = sorted(
+            fitted
+            for entry in store.names(mention.link.concept)
+            if entry.scope <= Scope.EXACT
+            and not tokens.is_acronym(entry.text)
+            and not any(tokens.is_acronym(word) for word in entry.text.split())
+            and tokens.form(tokens.name_words(entry.text)) != own
+            and (fitted := _fitted(entry.text, mention.text, before))
+        )
+        return random.choice(fitting) if fitting else None
+
+    return rewrite(text, mentions, "synonym", replace)
+
+
+def rare_concepts(annotated: Iterable[Iterable[Mention]], at_most: int) -> frozenset[str]:
+    """Concepts that are mentioned in at most `at_most` of the texts."""
+    counts: Counter[str] = Counter()
+    for mentions in annotated:
+        counts.update({mention.link.concept for mention in mentions if mention.link})
+    return frozenset(concept for concept, count in counts.items() if count <= at_most)
+
+
+def augment_file(
+    source: Path,
+    target: Path,
+    annotator: Annotator,
+    kinds: Collection[Kind] = KINDS,
+    seed: int = 0,
+    rare: int = 1,
+    groups: Collection[str] = (),
+) -> int:
+    """Writes the examples made of a JSONL file; returns their number.
+
+    A line of `source` has `text` and may have `id`. A line of `target` has id, source,
+    kind, seed, text, spans and changes; a text that nothing was done to makes none.
+
+    Args:
+        source: texts, one JSON object a line.
+        target: written atomically.
+        annotator: finds the mentions.
+        kinds: what to make of each text.
+        seed: of the synonyms that are drawn.
+        rare: concepts in at most so many of the texts are masked by `rare-mask`.
+        groups: semantic groups that `mask` masks; empty: all.
+
+    Raises:
+        DataError: a line is broken; names file and line.
+        UsageError: a kind is not known.
+    """
+    if unknown := set(kinds) - set(KINDS):
+        raise UsageError(f"There is no {sorted(unknown)[0]!r}.", f"There are: {', '.join(KINDS)}.")
+    texts = list(_texts(source))
+    annotated = [annotator.mentions(text) for _, text in texts]
+    seldom = rare_concepts(annotated, rare)
+    store, count = annotator.store, 0
+    with files.atomic(target) as temporary, open(temporary, "w", encoding="utf-8") as out:
+        for (name, text), mentions in zip(texts, annotated, strict=True):
+            makers: dict[Kind, Callable[[], Example]] = {
+                "preferred": lambda: preferred(text, mentions, store),  # noqa: B023
+                "mask": lambda: masked(text, mentions, store, groups),  # noqa: B023
+                "synonym": lambda: with_synonyms(
+                    text,
+                    mentions,
+                    store,
+                    Random(f"{seed} {name}"),  # noqa: B023
+                ),
+                "rare-mask": lambda: masked(text, mentions, store, (), seldom),  # noqa: B023
+            }
+            for kind in (kind for kind in KINDS if kind in kinds):
+                example = makers[kind]()
+                if example.changes:
+                    record = {"id": f"{name}/{kind}", "source": name, "kind": kind, "seed": seed}
+                    out.write(json.dumps(record | asdict(example), ensure_ascii=False) + "\n")
+                    count += 1
+    return count
+
+
+def _texts(source: Path) -> Iterator[tuple[str, str]]:
+    problems = Problems(source)
+    for number, line in Lines(source, problems):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            yield str(row.get("id", number)), str(row["text"])
+        except (ValueError, KeyError, AttributeError) as error:
+            raise DataError(
+                f"{source}, line {number}: no JSON object with a text.",
+                'Write lines like {"id": "1", "text": "..."}.',
+            ) from error
+    if problems.count:
+        raise DataError(f"{problems.first[0]}.", "Mend or remove the line.")
+
+
+def _is_sure(mention: Mention) -> bool:
+    """Whether the vocabulary has just this name, written out."""
+    link = mention.link
+    return link is not None and link.how == "exact" and not tokens.is_acronym(mention.text)
+
+
+def _fitted(name: str, replaced: str, before: str) -> str | None:
+    """`name` in the case of what it replaces; None where the article before it would be wrong."""
+    article = before.rstrip().rpartition(" ")[2].lower()
+    if article in ("a", "an") and _is_vowel(name) != _is_vowel(replaced):
+        return None
+    first, rest = name[0], name[1:]
+    if replaced[0].isupper() and _begins(before):
+        return first.upper() + rest
+    if first.isupper() and _begins(before) is False and replaced[0].islower():
+        lowered = name.split(" ", 1)[0]
+        return first.lower() + rest if lowered[1:].islower() and name == name.capitalize() else name
+    return name
+
+
+def _begins(before: str) -> bool:
+    """Whether a sentence begins after `before`."""
+    stripped = before.rstrip()
+    return not stripped or stripped[-1] in ".!?:\n"
+
+
+def _is_vowel(word: str) -> bool:
+    return word[0].lower() in "aeiou"
