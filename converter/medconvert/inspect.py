@@ -15,7 +15,9 @@ from medllm.errors import ModelError
 from medllm.gguf_header import Array, Header, Tensor
 from medllm.models import GgufFacts
 
-_TEMPLATE, _FAMILY = "tokenizer.chat_template", "medllm.chat_family"
+from medconvert import chat_family
+
+_TEMPLATE = "tokenizer.chat_template"
 _USUAL_CONTEXT = 4096
 _WIDEST = 100
 
@@ -152,7 +154,7 @@ def report(file: Path) -> Report:
         types=_types(header),
         memory=_memory(facts, header),
         chat_template=template,
-        chat_family=_family(header, template),
+        chat_family=_family(file, header),
         warnings=tuple(_warnings(header, facts)),
     )
 
@@ -204,8 +206,9 @@ def _memory(facts: GgufFacts, header: Header) -> tuple[Memory, ...]:
     return tuple(needs)
 
 
-def _family(header: Header, template: str) -> str:
-    return str(header.metadata.get(_FAMILY, ""))
+def _family(file: Path, header: Header) -> str:
+    family = chat_family.of_gguf(file, header)
+    return family.name if family else ""
 
 
 def _warnings(header: Header, facts: GgufFacts) -> list[str]:

@@ -74,6 +74,8 @@ class Array:
     count: int
     items: tuple[Any, ...]
     """All of a short array of numbers; of any other the first ones."""
+    offset: int = 0
+    """Where its items begin in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,21 @@ def read(file: Path) -> Header:
                     raise truncated(file, size, None) from None
                 data += stream.read(wanted)
                 wanted *= 2
+
+
+def text_item(file: Path, array: Array, index: int) -> str:
+    """One item of an array of texts, such as a token; empty where there is no such item.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    if not (0 <= index < array.count and isinstance(array.items[0], str)):
+        return ""
+    with open(file, "rb") as stream:
+        stream.seek(array.offset)
+        for _ in range(index):
+            stream.seek(struct.unpack("<Q", stream.read(8))[0], 1)
+        return stream.read(struct.unpack("<Q", stream.read(8))[0]).decode("utf-8", "replace")
 
 
 def truncated(file: Path, found: int, expected: int | None) -> ModelError:
@@ -188,7 +205,7 @@ class _Parser:
         inner, count = self._number("I"), self._count()
         begin = self.at
         self._skip_array(inner, count)
-        self.arrays[key] = Array(count, self._first_items(inner, count, begin))
+        self.arrays[key] = Array(count, self._first_items(inner, count, begin), begin)
         return count
 
     def _first_items(self, kind: int, count: int, begin: int) -> tuple[Any, ...]:

@@ -58,6 +58,12 @@ def test_tensors_and_arrays_agree_with_the_reference_reader(tiny: Path) -> None:
         wanted = reader.fields[key].contents()
         assert array.count == len(wanted)
         assert list(array.items) == wanted[: len(array.items)]
+    tokens = header.arrays["tokenizer.ggml.tokens"]
+    wanted = reader.fields["tokenizer.ggml.tokens"].contents()
+    for index in (0, 1, 100, len(wanted) - 1):
+        assert gguf_header.text_item(tiny, tokens, index) == wanted[index]
+    assert gguf_header.text_item(tiny, tokens, len(wanted)) == ""
+    assert gguf_header.text_item(tiny, header.arrays["tokenizer.ggml.token_type"], 0) == ""
 
 
 def test_a_value_for_each_layer_counts_as_their_mean(tmp_path: Path) -> None:
