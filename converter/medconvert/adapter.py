@@ -31,6 +31,7 @@ _UNDERSTOOD = frozenset(
     use_rslora
     """.split()
 )
+_TASKS = (None, "CAUSAL_LM", "SEQ_2_SEQ_LM")
 # Those that leave the base as it is; others take a part out of it, see medconvert.restart.
 _HARMLESS_STARTS = (None, True, False, "gaussian", "orthogonal", "eva")
 
@@ -90,10 +91,10 @@ def _refuse_what_is_not_understood(folder: Path, config: Mapping[str, Any]) -> N
         raise ConversionError(
             f"The adapter {folder} is of type {kind}, which can't be merged.", "Only LORA can."
         )
-    if config.get("task_type") not in (None, "CAUSAL_LM"):
+    if config.get("task_type") not in _TASKS:
         raise ConversionError(
             f"The adapter {folder} is for the task {config['task_type']}.",
-            "Only CAUSAL_LM can be converted.",
+            "Only CAUSAL_LM and SEQ_2_SEQ_LM can be converted.",
         )
     if not isinstance(config.get("r"), int) or "lora_alpha" not in config:
         raise ConversionError(f"{folder / ADAPTER_CONFIG} lacks r or lora_alpha.")

@@ -59,7 +59,7 @@ def run(
         complaint = said.read().decode("utf-8", "replace").strip().splitlines() or ["nothing"]
     if code < 0:
         name = signal.Signals(-code).name
-        raise ConversionError(f"While {doing}, llama.cpp crashed ({name}).")
+        raise ConversionError(f"While {doing}, the helper process crashed ({name}).")
     if found is None:
         raise ConversionError(f"While {doing}, a helper process failed: {complaint[-1]}")
     return found

@@ -93,15 +93,28 @@ class Runtime:
         """
         native: Any = self._native
         native.llama_memory_clear(native.llama_get_memory(self._context), True)
+        self._run(native.llama_decode, tokens)
+        logits = native.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(logits, (len(tokens), self.size)).copy()
+
+    def read_pair(self, source: list[int], tokens: list[int]) -> Floats:
+        """Reads `source` with the encoder, then `tokens` with the decoder; the latter's logits.
+
+        Raises:
+            ConversionError: llama.cpp fails.
+        """
+        self._run(self._native.llama_encode, source)
+        return self.read(tokens)
+
+    def _run(self, compute: Callable[[Any, Any], int], tokens: list[int]) -> None:
+        native = self._native
         batch = native.llama_batch_init(len(tokens), 0, 1)
         try:
             batch.n_tokens = len(tokens)
             for i, token in enumerate(tokens):
                 batch.token[i], batch.pos[i] = token, i
                 batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = 1, 0, 1
-            if native.llama_decode(self._context, batch) != 0:
+            if compute(self._context, batch) != 0:
                 raise ConversionError("llama.cpp can't read a text with the converted model.")
         finally:
             native.llama_batch_free(batch)
-        logits = native.llama_get_logits(self._context)
-        return np.ctypeslib.as_array(logits, (len(tokens), self.size)).copy()

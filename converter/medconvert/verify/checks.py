@@ -103,8 +103,6 @@ def _affordable(plan: Plan) -> tuple[str, str]:
     import psutil
 
     config = read_json(plan.source.base / "config.json")
-    if config.get("is_encoder_decoder"):
-        return "", "an encoder-decoder model"
     free = psutil.virtual_memory().available
     own = str(config.get("dtype") or config.get("torch_dtype") or "float32")
     for dtype, size in (("float32", 4), (own, 2)):
@@ -116,7 +114,7 @@ def _affordable(plan: Plan) -> tuple[str, str]:
 
 def _answers(plan: Plan, file: Path, *, chats: bool) -> dict[str, Any]:
     if read_json(plan.source.base / "config.json").get("is_encoder_decoder"):
-        return {"skipped": "an encoder-decoder model"}
+        return {"skipped": "llama.cpp's chat does not run encoder-decoder models"}
     if not chats:
         return {"skipped": "no chat template; the model only completes text"}
     return {"passed": True, **asdict(answers.ask(file))}

@@ -1,7 +1,8 @@
 """How far a GGUF's predictions are from those of the model it was made from.
 
 The merged model runs in transformers and PEFT, an independent reading of the same
-files, and each GGUF in llama.cpp, on the same tokens of medical text. Given is the mean
+files, and each GGUF in llama.cpp, on the same tokens of medical text; where there is an
+encoder it reads the text, and compared is the original's answer to it. Given is the mean
 Kullback-Leibler divergence KL(original || GGUF) in nats a token, and how often both
 find the same token likeliest. It runs in a process of its own:
 
@@ -25,6 +26,8 @@ from medconvert.checkpoint import Floats
 TEXTS = 4
 MOST_TOKENS = 256
 """Of each text."""
+ANSWER_TOKENS = 32
+"""Of the original's own answer, for a model with an encoder."""
 
 Doubles = npt.NDArray[np.float64]
 
@@ -88,10 +91,26 @@ def _log_softmax(logits: Floats) -> Doubles:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What the original predicts of one text."""
+
+    source: list[int]
+    """What an encoder reads; empty without one."""
+    tokens: list[int]
+    logits: Floats
+    """(len(tokens), vocabulary)"""
+
+
 def _original(specification: Specification) -> Any:
     """The merged model, in transformers."""
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import (
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForSeq2SeqLM,
+        BitsAndBytesConfig,
+    )
 
     settings: dict[str, Any] = {"dtype": getattr(torch, specification.dtype)}
     if specification.four_bit:
@@ -102,9 +121,9 @@ def _original(specification: Specification) -> Any:
             bnb_4bit_use_double_quant=bool(double),
             bnb_4bit_compute_dtype=settings["dtype"],
         )
-    model = AutoModelForCausalLM.from_pretrained(
-        specification.base, local_files_only=True, **settings
-    )
+    config = AutoConfig.from_pretrained(specification.base, local_files_only=True)
+    reader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model = reader.from_pretrained(specification.base, local_files_only=True, **settings)
     if specification.adapter:
         from peft import PeftModel
 
@@ -112,8 +131,22 @@ def _original(specification: Specification) -> Any:
     return model.eval()
 
 
-def _compare(specification: Specification) -> dict[str, Any]:
+def _sample(model: Any, ids: list[int]) -> _Sample:
+    """Predictions of a text; with an encoder, of the greedy answer to it."""
     import torch
+
+    read = torch.tensor([ids])
+    with torch.no_grad():
+        if not model.config.is_encoder_decoder:
+            return _Sample([], ids, model(read).logits[0].float().numpy())
+        answer = model.generate(
+            input_ids=read, max_new_tokens=ANSWER_TOKENS, do_sample=False, num_beams=1
+        )
+        logits = model(input_ids=read, decoder_input_ids=answer).logits[0]
+    return _Sample(ids, answer[0].tolist(), logits.float().numpy())
+
+
+def _compare(specification: Specification) -> dict[str, Any]:
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
@@ -124,22 +157,25 @@ def _compare(specification: Specification) -> dict[str, Any]:
     tokenizer = AutoTokenizer.from_pretrained(specification.base, local_files_only=True)
     texts = [list(tokenizer(text)["input_ids"])[:MOST_TOKENS] for text in held_texts()]
     steps = len(texts) * (1 + len(specification.files))
-    model, wanted, done = _original(specification), [], 0
+    model, samples, done = _original(specification), [], 0
     for ids in texts:
-        with torch.no_grad():
-            wanted.append(model(torch.tensor([ids])).logits[0].float().numpy())
+        samples.append(_sample(model, ids))
         child.report(done := done + 1, steps)
     del model
+    wanted = np.concatenate([sample.logits for sample in samples])
     files: list[dict[str, float]] = []
     for file in specification.files:
         got = []
         with Runtime(Path(file), MOST_TOKENS) as runtime:
-            for ids in texts:
-                got.append(runtime.read(ids))
+            for sample in samples:
+                if sample.source:
+                    got.append(runtime.read_pair(sample.source, sample.tokens))
+                else:
+                    got.append(runtime.read(sample.tokens))
                 child.report(done := done + 1, steps)
         if not all(np.isfinite(logits).all() for logits in got):
             return {"error": "The converted model predicts NaN or infinity."}
-        files.append(divergence(np.concatenate(wanted), np.concatenate(got)))
+        files.append(divergence(wanted, np.concatenate(got)))
     return {"files": files}
 
 
