@@ -146,7 +146,7 @@ def beside_gilda(python: str, store: Store, gold: list[data.Gold], folder: Path)
         own = float(np.median([r[place][1] for r in ours]))
         print(
             f"{len(gold)} mentions {name}: gilda {right:.3f}, {1e3 * seconds / len(gold):.3f} ms; "
-            f"ours {ours[0][place][0]:.3f}, {1e3 * own / len(gold):.3f} ms of processor time a look-up; "
+            f"ours {ours[0][place][0]:.3f}, {1e3 * own / len(gold):.3f} ms (processor time); "
             f"ratio of times {own / seconds:.2f}"
         )
 

@@ -22,6 +22,8 @@ from medllm.terminology.store import Store
 
 Kind = Literal["preferred", "mask", "synonym", "rare-mask"]
 KINDS: tuple[Kind, ...] = ("preferred", "mask", "synonym", "rare-mask")
+EXACT_SCORE = 0.99
+"""Least score of a preferred or exact name; narrower, broader and related names score less."""
 UNKNOWN_GROUP = "TERM"
 """Mask of a concept whose semantic group no vocabulary tells."""
 
@@ -190,24 +192,32 @@ def augment_file(
     store, count = annotator.store, 0
     with files.atomic(target) as temporary, open(temporary, "w", encoding="utf-8") as out:
         for (name, text), mentions in zip(texts, annotated, strict=True):
-            makers: dict[Kind, Callable[[], Example]] = {
-                "preferred": lambda: preferred(text, mentions, store),  # noqa: B023
-                "mask": lambda: masked(text, mentions, store, groups),  # noqa: B023
-                "synonym": lambda: with_synonyms(
-                    text,
-                    mentions,
-                    store,
-                    Random(f"{seed} {name}"),  # noqa: B023
-                ),
-                "rare-mask": lambda: masked(text, mentions, store, (), seldom),  # noqa: B023
-            }
             for kind in (kind for kind in KINDS if kind in kinds):
-                example = makers[kind]()
+                random = Random(f"{seed} {name}")
+                example = _made(kind, text, mentions, store, random, groups, seldom)
                 if example.changes:
                     record = {"id": f"{name}/{kind}", "source": name, "kind": kind, "seed": seed}
                     out.write(json.dumps(record | asdict(example), ensure_ascii=False) + "\n")
                     count += 1
     return count
+
+
+def _made(
+    kind: Kind,
+    text: str,
+    mentions: Iterable[Mention],
+    store: Store,
+    random: Random,
+    groups: Collection[str],
+    rare: Collection[str],
+) -> Example:
+    if kind == "preferred":
+        return preferred(text, mentions, store)
+    if kind == "synonym":
+        return with_synonyms(text, mentions, store, random)
+    if kind == "mask":
+        return masked(text, mentions, store, groups)
+    return masked(text, mentions, store, concepts=rare)
 
 
 def _texts(source: Path) -> Iterator[tuple[str, str]]:
@@ -228,9 +238,11 @@ def _texts(source: Path) -> Iterator[tuple[str, str]]:
 
 
 def _is_sure(mention: Mention) -> bool:
-    """Whether the vocabulary has just this name, written out."""
+    """Whether the vocabulary has just this name, written out and of exact scope."""
     link = mention.link
-    return link is not None and link.how == "exact" and not tokens.is_acronym(mention.text)
+    if link is None or link.how != "exact" or tokens.is_acronym(mention.text):
+        return False
+    return link.score >= EXACT_SCORE
 
 
 def _fitted(name: str, replaced: str, before: str) -> str | None:

@@ -10,12 +10,14 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 from rapidfuzz import fuzz
+from rapidfuzz.distance import DamerauLevenshtein
 
 from medllm.terminology import mention_forms, tokens
 from medllm.terminology.document import Document
 from medllm.terminology.facts import Scope
 from medllm.terminology.grams import GramIndex
 from medllm.terminology.mention_forms import Reading
+from medllm.terminology.sense_parts import same_sense_parts
 from medllm.terminology.store import Entry, Store
 
 How = Literal["exact", "inflected", "reordered", "reduced", "near", "acronym"]
@@ -253,11 +255,29 @@ _NONE = Candidate("", "", 0.0, "near")
 
 def likeness(words: Sequence[str], name: str, cosine: float) -> float:
     """0 to 1: the trigrams' cosine, the letters in any order of words, and numbers that differ."""
-    letters = fuzz.ratio(" ".join(sorted(words)), " ".join(sorted(name.split()))) / 100
-    (mine, my_numbers), (theirs, their_numbers) = _stems(tuple(words)), _stems(tuple(name.split()))
-    shared = 2 * len(mine & theirs) / max(1, len(mine) + len(theirs))
+    others = tuple(name.split())
+    letters = fuzz.ratio(" ".join(sorted(words)), " ".join(sorted(others))) / 100
+    (mine, my_numbers), (theirs, their_numbers) = _stems(tuple(words)), _stems(others)
+    alike = float(len(mine & theirs))
+    if len(mine - theirs) == len(theirs - mine) == 1:
+        alike += _spelling(words, others)
+    shared = 2 * alike / max(1, len(mine) + len(theirs))
     score = 0.35 * cosine + 0.35 * letters + 0.3 * shared
     return score * (1.0 if my_numbers <= their_numbers else 0.8)
+
+
+def _spelling(words: Sequence[str], others: Sequence[str]) -> float:
+    """How far the one word that differs is another spelling: 0.85 to 1, else 0.
+
+    A long word with a letter or two changed is a spelling; one that begins or ends in
+    another meaning (hypo-, hyper-) is another term.
+    """
+    one = [word for word in words if word not in others]
+    other = [word for word in others if word not in words]
+    if len(one) != 1 or len(other) != 1 or min(len(one[0]), len(other[0])) < 6:
+        return 0.0
+    near = float(DamerauLevenshtein.normalized_similarity(one[0], other[0]))
+    return near if near >= 0.85 and same_sense_parts(one[0], other[0]) else 0.0
 
 
 @lru_cache(1 << 14)

@@ -22,7 +22,7 @@ _AFTER = """
     is ruled out|are ruled out|was ruled out|were ruled out|has been ruled out|
     have been ruled out|is excluded|are excluded|was excluded|were excluded|
     is absent|are absent|was absent|were absent|not present|not seen|not found|not detected|
-    not identified|not observed|is negative|was negative|were negative|: negative|: none|: no
+    not identified|not observed|is negative|was negative|were negative
 """
 _ONLY_LOOKS = """
     not only|no increase|no change|no significant change|not necessarily|without difficulty|
@@ -45,7 +45,7 @@ def _any_of(phrases: str) -> str:
 
 _CUE = re.compile(
     rf"(?<![\w-])(?:(?P<looks>{_any_of(_ONLY_LOOKS)})|(?P<after>{_any_of(_AFTER)})"
-    rf"|(?P<before>{_any_of(_BEFORE)}))(?![\w-])",
+    rf"|(?P<before>{_any_of(_BEFORE)}))(?![\w-])|(?P<stated>:\s*(?:negative|none|no)\b)",
     re.IGNORECASE,
 )
 _END = re.compile(
@@ -72,7 +72,7 @@ def scopes(text: str) -> list[Scope]:
             end = _forward(text, match.end())
             if end > match.end():
                 found.append(Scope(cue, match.end(), end))
-        elif match.group("after"):
+        elif match.group("after") or match.group("stated"):
             found.append(Scope(cue, _backward(text, match.start()), match.start()))
     return found
 

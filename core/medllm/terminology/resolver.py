@@ -14,6 +14,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from medllm.reference import ReferenceCard
 from medllm.terminology.normalise import fold, key, words
+from medllm.terminology.sense_parts import same_sense_parts
 
 Kind = Literal["term", "synonym", "abbreviation", "fuzzy", "none"]
 
@@ -52,17 +53,6 @@ _STATING = frozenset(
     """.split()
 )
 _BESIDE = _ASKING | _STATING
-# Word parts that turn a meaning round or to another organ; a near spelling must keep them.
-_TELLING_STARTS = """
-    hyper hypo tachy brady poly oligo macro micro intra inter extra supra infra sub
-    endo exo ecto ante anti pre post peri para uni bi hemi anterior posterior ab ad eu
-    dys an un non
-    """.split()
-_TELLING_ENDS = """
-    emia uria itis osis oma penia cytosis philia megaly algia ectomy otomy ostomy
-    plasty pathy plegia paresis phagia phasia praxia taxia gram graph graphy scopy
-    rrhea rrhage pnea tension
-    """.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +163,7 @@ class Resolver:
         best, score, _ = ranked[0]
         card = self._names[best].card
         rivals = [s for name, s, _ in ranked if self._names[name].card.id != card.id]
-        if (rivals and score - rivals[0] < FUZZY_MARGIN) or not _same_sense_parts(asked, best):
+        if (rivals and score - rivals[0] < FUZZY_MARGIN) or not same_sense_parts(asked, best):
             return None
         return Resolution("fuzzy", card, asked, score)
 
@@ -203,19 +193,3 @@ def _stands_alone(span: _Span, spans: Sequence[_Span], folded: Sequence[str]) ->
         not 0 <= beside < len(folded) or beside in taken or folded[beside] in _BESIDE
         for beside in (span.start - 1, span.end)
     )
-
-
-def _same_sense_parts(first: str, second: str) -> bool:
-    """Whether no word of two spellings begins or ends in a way that tells them apart.
-
-    A misspelt beginning or end tells nothing; two different known ones do.
-    """
-    if first[0] != second[0] or first.count(" ") != second.count(" "):
-        return False
-    for one, other in zip(first.split(), second.split(), strict=True):
-        for parts, has in ((_TELLING_STARTS, str.startswith), (_TELLING_ENDS, str.endswith)):
-            mine = {part for part in parts if has(one, part)}
-            theirs = {part for part in parts if has(other, part)}
-            if mine and theirs and mine != theirs:
-                return False
-    return True

@@ -1,0 +1,29 @@
+"""Word parts that keep a near spelling from being taken for another term."""
+
+# Word parts that turn a meaning round or to another organ; a near spelling must keep them.
+_TELLING_STARTS = """
+    hyper hypo tachy brady poly oligo macro micro intra inter extra supra infra sub
+    endo exo ecto ante anti pre post peri para uni bi hemi anterior posterior ab ad eu
+    dys an un non
+    """.split()
+_TELLING_ENDS = """
+    emia uria itis osis oma penia cytosis philia megaly algia ectomy otomy ostomy
+    plasty pathy plegia paresis phagia phasia praxia taxia gram graph graphy scopy
+    rrhea rrhage pnea tension
+    """.split()
+
+
+def same_sense_parts(first: str, second: str) -> bool:
+    """Whether no word of two spellings begins or ends in a way that tells them apart.
+
+    A misspelt beginning or end tells nothing; two different known ones do.
+    """
+    if first[0] != second[0] or first.count(" ") != second.count(" "):
+        return False
+    for one, other in zip(first.split(), second.split(), strict=True):
+        for parts, has in ((_TELLING_STARTS, str.startswith), (_TELLING_ENDS, str.endswith)):
+            mine = {part for part in parts if has(one, part)}
+            theirs = {part for part in parts if has(other, part)}
+            if mine and theirs and mine != theirs:
+                return False
+    return True

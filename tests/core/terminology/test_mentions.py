@@ -1,0 +1,80 @@
+"""Mentions in running text: places, longest names, negation."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from medllm.terminology import negation, tokens
+from medllm.terminology.mentions import Annotator
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Crohn’s ﬁbrosis: cystic fibrosis (CF), and œdema — oedema.",  # ligatures stay one character
+        "Naïve e\u0301 e\u0301 cystic\u00a0fibrosis, 𝔐 cystic fibrosis",
+        "½ cystic fibrosis ①②③ breast cancer\r\n\tbreast-cancer",
+    ],
+)
+def test_offsets_are_of_the_text_as_given(annotator: Annotator, text: str) -> None:
+    found = annotator.mentions(text)
+    assert found
+    assert all(text[m.start : m.end] == m.text for m in found)
+    assert {"cystic fibrosis"} <= {m.text.replace("\u00a0", " ") for m in found}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=60))
+def test_every_word_is_where_it_says(text: str) -> None:
+    words = tokens.words_at(text)
+    assert all(text[w.start : w.end].strip() for w in words)
+    assert all(one.end <= other.start for one, other in zip(words, words[1:], strict=False))
+
+
+def test_the_longest_name_wins(annotator: Annotator) -> None:
+    text = "myotonic dystrophy type 1 and malignant neoplasms of breast"
+    assert [m.text for m in annotator.mentions(text)] == [
+        "myotonic dystrophy type 1",
+        "malignant neoplasms of breast",
+    ]
+
+
+def test_no_name_reaches_over_a_sentence(annotator: Annotator) -> None:
+    found = annotator.mentions("The lump was breast. Cancer followed.")
+    assert "breast. Cancer" not in [m.text for m in found]
+
+
+def test_an_acronym_needs_its_capitals(annotator: Annotator) -> None:
+    assert annotator.mentions("The cf. sign says compare, dm1 is nothing.") == []
+
+
+def test_what_cannot_be_told_is_said(annotator: Annotator) -> None:
+    (found,) = annotator.mentions("DM1 was considered.")
+    assert (found.text, found.link) == ("DM1", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "negated"),
+    [
+        ("No evidence of cystic fibrosis.", True),
+        ("She denies pain, cough, cystic fibrosis or fever.", True),
+        ("Cystic fibrosis was ruled out.", True),
+        ("Cystic fibrosis: negative", True),
+        ("without cystic fibrosis", True),
+        ("She has cystic fibrosis.", False),
+        ("Not only cystic fibrosis was found.", False),  # only looks like one
+        ("No fever but cystic fibrosis.", False),  # the clause ends
+        ("No fever. Cystic fibrosis is known.", False),
+        ("Gram negative rods in cystic fibrosis.", False),
+        ("Cystic fibrosis was not ruled out.", False),
+        ("Cystic fibrosis; fever was ruled out.", False),
+    ],
+)
+def test_negation(annotator: Annotator, text: str, negated: bool) -> None:
+    (found,) = annotator.mentions(text)
+    assert (found.negation is not None) is negated
+
+
+def test_a_cue_reaches_so_far_and_no_farther() -> None:
+    text = "no " + "word " * 40
+    (scope,) = negation.scopes(text)
+    assert len(text[scope.start : scope.end].split()) == negation.SCOPE
