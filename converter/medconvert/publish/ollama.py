@@ -76,8 +76,11 @@ class Server:
 
         def once() -> None:
             with self._understood():
-                if self._client.head(address).status_code == 200:
+                there = self._client.head(address)
+                if there.status_code == 200:
                     return
+                if there.status_code != 404:
+                    self._refuse(there)
                 assert model.item.file
                 with CountingReader(model.item.file, tell) as stream:
                     length = {"Content-Length": str(model.item.size)}

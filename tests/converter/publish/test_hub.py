@@ -234,22 +234,22 @@ def test_a_wrong_token_another_owner_and_no_token(
     plan = planned(gguf)
     monkeypatch.setenv("HF_TOKEN", "hf_" + "x" * 30)
     with pytest.raises(MedLLMError, match="does not accept the token"):
-        publish.run(plan)
+        send(plan)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     other = publish.plan([gguf], publish.parse_target("hf:nobody/tiny"))
     with pytest.raises(MedLLMError, match="may not write to nobody/tiny"):
-        publish.run(other)
+        send(other)
     monkeypatch.delenv("HF_TOKEN")
     hub.seen.clear()
     with pytest.raises(MedLLMError, match="no token for the Hub"):
-        publish.run(plan)
+        send(plan)
     assert hub.seen == []
 
 
 def test_an_offline_hub_library_is_said(
     hub: Hub, gguf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # to the process that sends
     with pytest.raises(MedLLMError, match="HF_HUB_OFFLINE is set"):
         publish.run(planned(gguf))
     assert hub.seen == []
