@@ -91,11 +91,8 @@ class Runtime:
         Raises:
             ConversionError: llama.cpp fails.
         """
-        native: Any = self._native
-        native.llama_memory_clear(native.llama_get_memory(self._context), True)
-        self._run(native.llama_decode, tokens)
-        logits = native.llama_get_logits(self._context)
-        return np.ctypeslib.as_array(logits, (len(tokens), self.size)).copy()
+        self._forget()
+        return self._decode(tokens)
 
     def read_pair(self, source: list[int], tokens: list[int]) -> Floats:
         """Reads `source` with the encoder, then `tokens` with the decoder; the latter's logits.
@@ -103,8 +100,18 @@ class Runtime:
         Raises:
             ConversionError: llama.cpp fails.
         """
+        self._forget()
         self._run(self._native.llama_encode, source)
-        return self.read(tokens)
+        return self._decode(tokens)
+
+    def _forget(self) -> None:
+        native = self._native
+        native.llama_memory_clear(native.llama_get_memory(self._context), True)
+
+    def _decode(self, tokens: list[int]) -> Floats:
+        self._run(self._native.llama_decode, tokens)
+        logits = self._native.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(logits, (len(tokens), self.size)).copy()
 
     def _run(self, compute: Callable[[Any, Any], int], tokens: list[int]) -> None:
         native = self._native
