@@ -99,7 +99,7 @@ WEIGHTS = "adapter_model.safetensors"
     [
         (settings(BASE, architectures=["FalconForCausalLM"]), "'FalconForCausalLM'"),
         (settings(BASE, quantization_config={"bits": 4}), "quantization_config"),
-        (settings(BASE, rope_parameters={"rope_type": "yarn", "factor": 2}), "'yarn'"),
+        (settings(BASE, rope_parameters={"rope_type": "dynamic", "factor": 2}), "'dynamic'"),
         (tensors("model.safetensors", add_tensor("model.layers.0.gate.weight")), "layers.0.gate"),
         (tensors("model.safetensors", spoil(float("nan"))), "NaN or infinity"),
         (tensors("model.safetensors", spoil(float("inf"))), "NaN or infinity"),
