@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import Any, TextIO
 
 _TENTHS = 10
-BYTES = "Quantizing"
-"""The phase that is counted in bytes; others are counted in steps."""
+BYTES = frozenset({"Quantizing", "Hashing", "Uploading", "Pushing"})
+"""The phases that are counted in bytes; others are counted in steps."""
 
 
 class ProgressView:
-    """Shows what `medconvert.conversion.convert` reports."""
+    """Shows what `medconvert.conversion.convert` and `medconvert.publish.run` report."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -71,8 +71,13 @@ class ProgressView:
     def _amount(self, phase: str, done: int, total: int) -> str:
         if not total:
             return ""
-        if phase != BYTES:
+        if phase not in BYTES:
             return f"{done} of {total}"
+        said = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
         since = time.monotonic() - self._started[phase]
-        rate = f", {done / since / 1e6:.0f} MB/s" if since > 0 and done else ""
-        return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB{rate}"
+        if since > 0 and done:
+            said += f", {done / since / 1e6:.0f} MB/s"
+            # On a terminal a column of its own tells the time left.
+            if not self._bar and done < total:
+                said += f", {(total - done) * since / done:.0f} s left"
+        return said

@@ -1,11 +1,15 @@
 """What is published: the files with their names, sizes and SHA-256, and what is asked of whom."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medconvert.publish.target import Target
+
+Progress = Callable[[str, int, int], None]
+"""Called with the phase, what is done of it, and what there is to do, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

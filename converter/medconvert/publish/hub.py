@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from medllm.errors import ConversionError, MedLLMError
 
-from medconvert.publish.bundle import Item, Plan
+from medconvert.publish.bundle import Item, Plan, Progress
 from medconvert.publish.client import hub_client
 from medconvert.publish.failure import (
     AGAIN,
@@ -29,8 +29,6 @@ from medconvert.publish.failure import (
     persist,
 )
 
-Progress = Callable[[str, int, int], None]
-"""Called with the phase, what is done of it, and what there is to do."""
 UPLOADING = "Uploading"
 _LOGIN = "Log in with `hf auth login`, or set HF_TOKEN to a token that may write."
 Result = TypeVar("Result")

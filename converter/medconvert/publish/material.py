@@ -15,11 +15,10 @@ from medllm.run_record import RunRecord
 from pydantic import ValidationError
 
 from medconvert import record
+from medconvert.publish.bundle import Progress
 
 LARGEST = 50_000_000_000
 """Bytes that the Hub takes in one file."""
-Hashing = Callable[[int, int], None]
-"""Called with bytes read and bytes to read."""
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
@@ -79,13 +78,13 @@ class Material:
         return self.base if _REPOSITORY.fullmatch(self.base) else ""
 
 
-def gather(outputs: Sequence[Path], base: str = "", hashing: Hashing | None = None) -> Material:
+def gather(outputs: Sequence[Path], base: str = "", progress: Progress | None = None) -> Material:
     """Reads the outputs and what lies beside them, and checks that they belong together.
 
     Args:
         outputs: GGUFs, each with its `<stem>.run.json`.
         base: Hub id of the base; found in the records where it is empty.
-        hashing: is told how far the reading of the files is.
+        progress: is told how far the reading of the files is.
 
     Raises:
         MedLLMError: a file is no whole model, has no record or changed since it was recorded,
@@ -97,7 +96,7 @@ def gather(outputs: Sequence[Path], base: str = "", hashing: Hashing | None = No
     found = []
     for place, file in enumerate(outputs):
         before, size = sum(sizes[:place]), sizes[place]
-        found.append(_output(file, _part(hashing, before, size, sum(sizes))))
+        found.append(_output(file, _part(progress, before, size, sum(sizes))))
     _belong_together(found)
     first = found[0]
     training = _training(first)
@@ -108,11 +107,11 @@ def gather(outputs: Sequence[Path], base: str = "", hashing: Hashing | None = No
 
 
 def _part(
-    hashing: Hashing | None, before: int, size: int, total: int
+    progress: Progress | None, before: int, size: int, total: int
 ) -> Callable[[float], None] | None:
-    if hashing is None:
+    if progress is None:
         return None
-    return lambda share: hashing(before + int(share * size), total)
+    return lambda share: progress("Hashing", before + int(share * size), total)
 
 
 def _output(file: Path, progress: Callable[[float], None] | None) -> Output:

@@ -11,13 +11,11 @@ from typing import Any, NoReturn
 
 from medllm.errors import ConversionError, MedLLMError
 
-from medconvert.publish.bundle import OllamaModel, Plan
+from medconvert.publish.bundle import OllamaModel, Plan, Progress
 from medconvert.publish.failure import AGAIN, GOES_ON, PassingError, asked_wait, persist
 from medconvert.publish.hub import UPLOADING, CountingReader
 from medconvert.publish.target import Target, is_local
 
-Progress = Callable[[str, int, int], None]
-"""Called with the phase, what is done of it, and what there is to do."""
 PUSHING = "Pushing"
 _TIMEOUT_S = {"connect": 10.0, "read": 600.0, "write": 120.0, "pool": 10.0}
 _SERVE = "Start it with `ollama serve`, or set OLLAMA_HOST to where it is."

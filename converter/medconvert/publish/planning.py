@@ -15,9 +15,9 @@ from medllm.errors import UsageError
 
 from medconvert import chat_family
 from medconvert.publish import private
-from medconvert.publish.bundle import Item, OllamaModel, Plan, Request
+from medconvert.publish.bundle import Item, OllamaModel, Plan, Progress, Request
 from medconvert.publish.licence import Licence, licence
-from medconvert.publish.material import Hashing, Material, Output, gather
+from medconvert.publish.material import Material, Output, gather
 from medconvert.publish.readme import readme, verified
 from medconvert.publish.target import Target
 
@@ -44,7 +44,7 @@ def plan(
     outputs: Sequence[Path],
     target: Target,
     options: Options | None = None,
-    hashing: Hashing | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """What publishing GGUFs to a target would do.
 
@@ -52,13 +52,13 @@ def plan(
         outputs: GGUFs of one conversion, each with its `<stem>.run.json` beside it.
         target: where to.
         options: the user's decisions.
-        hashing: is told how far the reading of the files is, in bytes.
+        progress: is told how far the reading of the files is, in bytes.
 
     Raises:
         MedLLMError: it can't be published as it is, or something private is in it.
     """
     options = options or Options()
-    material = gather(outputs, options.base, hashing)
+    material = gather(outputs, options.base, progress)
     terms = licence(
         options.licence,
         material.base_folder,

@@ -4,19 +4,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
 from dataclasses import asdict
 from typing import Any
 
 from medllm.errors import ConversionError
 
-from medconvert.publish.bundle import Plan
+from medconvert.publish.bundle import Plan, Progress
 
 # The Hub's library would tell it more than a publication needs, and in ways of its own.
 _ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
-
-Progress = Callable[[str, int, int], None]
-"""Called with the phase, what is done of it, and what there is to do."""
 
 
 def run(plan: Plan, progress: Progress | None = None) -> str:
@@ -33,27 +30,27 @@ def run(plan: Plan, progress: Progress | None = None) -> str:
         MedLLMError: one line on what stands in the way, and what to do.
     """
     command = [sys.executable, "-P", "-m", "medconvert.publish.sender"]
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **_ENVIRONMENT},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdin and process.stdout
-        try:
-            process.stdin.write(json.dumps(asdict(plan), default=str) + "\n")
-            process.stdin.close()
-            answer: dict[str, Any] = {}
-            for line in process.stdout:
-                answer = json.loads(line)
-                if "phase" in answer and progress:
-                    progress(answer["phase"], answer["done"], answer["total"])
-        except BaseException:
-            process.kill()
-            raise
+    answer: dict[str, Any] = {}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as wanted:
+        json.dump(asdict(plan), wanted, default=str)
+        wanted.seek(0)
+        with subprocess.Popen(
+            command,
+            env={**os.environ, **_ENVIRONMENT},
+            stdin=wanted,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+        ) as process:
+            assert process.stdout
+            try:
+                for line in process.stdout:
+                    answer = json.loads(line)
+                    if "phase" in answer and progress:
+                        progress(answer["phase"], answer["done"], answer["total"])
+            except BaseException:
+                process.kill()
+                raise
     if "error" in answer:
         raise ConversionError(answer["error"], answer["hint"])
     if "said" not in answer:
