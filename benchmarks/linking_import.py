@@ -37,9 +37,9 @@ def main() -> None:
                 seconds, peak, names, size = pool.apply(_import, (file,))
             peaks.append(peak)
             print(
-                f"{rows:,} rows, {file.stat().st_size / 1e6:,.0f} MB: {rows / seconds:,.0f} rows/s "
-                f"({seconds:.0f} s; reading alone {plain:.0f} s), peak {peak:.0f} MB, "
-                f"{names:,} names, store {size / 1e6:,.0f} MB"
+                f"{rows:,} rows, {file.stat().st_size / 1e6:,.0f} MB: {rows / seconds:,.0f} rows "
+                f"a second of processor time ({seconds:.0f} s; reading alone {plain:.1f} s), "
+                f"peak {peak:.0f} MB, {names:,} names, store {size / 1e6:,.0f} MB"
             )
         reached = peaks[1] <= PEAK_MB
         print(f"peak of ten times the rows: x{peaks[1] / peaks[0]:.2f}, {peaks[1]:.0f} MB, "
@@ -67,17 +67,17 @@ def _import(file: Path) -> tuple[float, float, int, int]:
     from medllm.terminology import compiler
 
     store = file.with_name("store.sqlite3")
-    began = time.perf_counter()
+    began = time.process_time()
     report = compiler.add(file, store=store)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     return seconds, run_record.peak_memory_mb(), report.names, store.stat().st_size
 
 
 def _read_only(file: Path) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     with file.open(encoding="utf-8") as lines:
         assert all(line.count("|") == 18 for line in lines)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 if __name__ == "__main__":

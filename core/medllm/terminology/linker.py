@@ -17,7 +17,7 @@ from medllm.terminology.document import Document
 from medllm.terminology.facts import Scope
 from medllm.terminology.grams import GramIndex
 from medllm.terminology.mention_forms import Reading
-from medllm.terminology.sense_parts import same_sense_parts
+from medllm.terminology.sense_parts import contradict, same_sense_parts
 from medllm.terminology.store import Entry, Store
 
 How = Literal["exact", "inflected", "reordered", "reduced", "near", "acronym"]
@@ -31,6 +31,8 @@ IN_MEMORY = 500_000
 NEAR_CANDIDATES = 16
 NEAR_COSINE = 0.3
 NEAR_LOOKED_UP = 8
+OPPOSED = 0.6
+"""Factor on the likeness of names with opposed words, which puts them below the threshold."""
 _SCORES: dict[How, float] = {
     "exact": 1.0, "inflected": 0.97, "reordered": 0.9, "reduced": 1.0, "near": 0.88, "acronym": 0.7,
 }  # fmt: skip
@@ -182,9 +184,9 @@ class Linker:
 
     def _candidate(self, entry: Entry, how: How, factor: float) -> Candidate | None:
         concept = self.store.concept(entry.code)
-        score = _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor
         if not self.is_usable(concept):
             return None
+        score = _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor
         return Candidate(concept, entry.text, score, how, entry.source)
 
     def prepare(self) -> None:
@@ -200,9 +202,7 @@ class Linker:
 
     def is_usable(self, concept: str) -> bool:
         """Whether the concept has a code of the targets."""
-        if not self.targets:
-            return True
-        return concept in self._usable
+        return not self.targets or concept in self._usable
 
     @cached_property
     def _usable(self) -> set[str]:
@@ -263,7 +263,18 @@ def likeness(words: Sequence[str], name: str, cosine: float) -> float:
         alike += _spelling(words, others)
     shared = 2 * alike / max(1, len(mine) + len(theirs))
     score = 0.35 * cosine + 0.35 * letters + 0.3 * shared
+    if _are_opposed(words, others):
+        score *= OPPOSED
     return score * (1.0 if my_numbers <= their_numbers else 0.8)
+
+
+def _are_opposed(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether a word stands against one that looks like it: hypokalemic and hyperkalemic."""
+    mine = [word for word in words if len(word) > 5 and word not in others]
+    theirs = [word for word in others if len(word) > 5 and word not in words]
+    return any(
+        contradict(one, other) and fuzz.ratio(one, other) >= 65 for one in mine for other in theirs
+    )
 
 
 def _spelling(words: Sequence[str], others: Sequence[str]) -> float:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 _PARENTHESIS = re.compile(r"\s*\([^()]*\)")
 _COORDINATION = re.compile(r"^(\S+?)(?:,? (?:and/or|and|or) |/|, )(\S+?)((?: \S+){1,3})$")
 _WORD = re.compile(r"[^\s/,()]+")
-# Words that narrow a mention without changing which disease of a vocabulary it is, and
-# words that add nothing.
+# Words that narrow a mention without changing which disease of a vocabulary it is ("benign"
+# and "malignant" change it), and words that add nothing.
 _BEFORE = frozenset(
     """
     sporadic familial hereditary inherited classic classical typical atypical severe mild
     acute chronic primary human congenital isolated infantile juvenile adult childhood
     autosomal recessive dominant x-linked x linked partial complete advanced early late onset
     early-onset late-onset nonfamilial non-familial inherited bilateral unilateral multiple
-    benign malignant invasive metastatic progressive adult-onset
+    invasive metastatic progressive adult-onset
     """.split()
 )
 _AFTER = frozenset(
@@ -74,7 +74,7 @@ def expand(text: str, long_forms: Mapping[str, str]) -> str:
 
 
 def parts(text: str) -> list[str]:
-    """The first of two coordinated things: "breast and ovarian cancer" -> "breast cancer"."""
+    """Both of two coordinated things: "breast and ovarian cancer" -> "breast cancer", ..."""
     match = _COORDINATION.match(text)
     if match:
         one, other, head = match.groups()
@@ -98,9 +98,7 @@ def has_initials(name: str, acronym: str) -> bool:
             return word == len(words) or all(len(w) <= 3 or w in _AFTER for w in words[word:])
         if word == len(words):
             return False
-        if words[word] in ("of", "the", "and", "with", "to", "in", "type") and fits(
-            letter, word + 1
-        ):
+        if words[word] in _PASSED_OVER and fits(letter, word + 1):
             return True
         at, taken = -1, letter
         while taken < len(letters):
@@ -116,10 +114,10 @@ def has_initials(name: str, acronym: str) -> bool:
 
 
 def _spelled(text: str) -> list[str]:
-    """ "C2-deficient" as "C2 deficiency"; a name of a person without its disease."""
+    """A deficient thing as its deficiency; a name whose disease or syndrome went unsaid."""
     found = []
     if _HYPHENATED.search(text):
-        found.append(_HYPHENATED.sub(r" deficiency" if "deficient" in text else "", text))
+        found.append(_HYPHENATED.sub(" deficiency" if "deficient" in text else "", text))
     if re.search(r"[A-Z][a-z]+(?:[- ][A-Z][a-z]+)*$", text):
         found += [f"{text} disease", f"{text} syndrome"]
     elif text.isascii() and text[-1:].isalpha() and not text.isupper():

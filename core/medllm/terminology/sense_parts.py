@@ -20,10 +20,15 @@ def same_sense_parts(first: str, second: str) -> bool:
     """
     if first[0] != second[0] or first.count(" ") != second.count(" "):
         return False
-    for one, other in zip(first.split(), second.split(), strict=True):
-        for parts, has in ((_TELLING_STARTS, str.startswith), (_TELLING_ENDS, str.endswith)):
-            mine = {part for part in parts if has(one, part)}
-            theirs = {part for part in parts if has(other, part)}
-            if mine and theirs and mine != theirs:
-                return False
-    return True
+    pairs = zip(first.split(), second.split(), strict=True)
+    return not any(contradict(one, other) for one, other in pairs)
+
+
+def contradict(one: str, other: str) -> bool:
+    """Whether two words begin or end in different known ways: hypo- and hyper-, -emia and -uria."""
+    for parts, has in ((_TELLING_STARTS, str.startswith), (_TELLING_ENDS, str.endswith)):
+        mine = {part for part in parts if has(one, part)}
+        theirs = {part for part in parts if has(other, part)}
+        if mine and theirs and mine != theirs:
+            return True
+    return False

@@ -60,10 +60,14 @@ def test_an_acronym_is_not_linked_blindly(linker: Linker, store: Store) -> None:
         )
 
 
-@pytest.mark.parametrize("mention", ["hyperkalemia", "bradypnea", "hypotension"])
+@pytest.mark.parametrize(
+    "mention", ["hyperkalemia", "bradypnea", "hypotension", "hyperkalemic periodic paralysis"]
+)
 def test_the_opposite_is_no_near_name(tmp_path: Path, mention: str) -> None:
     table = tmp_path / "opposites.csv"
-    table.write_text("id,name\nX:1,hypokalemia\nX:2,tachypnea\nX:3,hypertensive\n")
+    table.write_text(
+        "id,name\nX:1,hypokalemia\nX:2,tachypnea\nX:3,hypertensive\nX:4,hypokalemic periodic paralysis\n"
+    )
     compiler.add(table, store=tmp_path / "store.sqlite3")
     with Store(tmp_path / "store.sqlite3") as store:
         linker = Linker(store, ("X",))

@@ -1,5 +1,7 @@
 """Mentions in running text: places, longest names, negation."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ def test_offsets_are_of_the_text_as_given(annotator: Annotator, text: str) -> No
 def test_every_word_is_where_it_says(text: str) -> None:
     words = tokens.words_at(text)
     assert all(text[w.start : w.end].strip() for w in words)
-    assert all(one.end <= other.start for one, other in zip(words, words[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(words))
 
 
 def test_the_longest_name_wins(annotator: Annotator) -> None:
