@@ -1,26 +1,21 @@
-"""medconvert: a trained run, an adapter or a model into GGUFs that are known to work.
+"""medconvert: a trained run, an adapter or a model into files that are known to work.
 
 medconvert runs/mini
 medconvert --quant q4_k_m,q8_0
 medconvert path/to/adapter --base path/to/model --out model.q4_k_m.gguf
+medconvert path/to/adapter --format adapter
+medconvert model.q4_k_m.gguf --publish hf:OWNER/NAME --dry-run
 medconvert inspect model.q4_k_m.gguf
 """
 
-import json
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from medllm import command, guard
 from typer.core import TyperGroup
-
-if TYPE_CHECKING:
-    from medconvert.conversion import Targets
-    from medconvert.plan import Options
-    from medconvert.source import Source
 
 
 class _ConvertsByDefault(TyperGroup):
@@ -35,6 +30,7 @@ class _ConvertsByDefault(TyperGroup):
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, cls=_ConvertsByDefault, help=__doc__
 )
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -42,8 +38,8 @@ def convert(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="A run of medtrain, an adapter folder or a model folder; "
-            "default the newest finished run in the folder runs."
+            help="A run of medtrain, an adapter folder or a model folder; default the newest "
+            "finished run in the folder runs. With --publish also a GGUF."
         ),
     ] = None,
     base: Annotated[
@@ -52,12 +48,20 @@ def convert(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The GGUF to write, or the folder of several; default SOURCE/gguf/NAME.QUANT.gguf."
+            help="The file to write, or the folder of several; default SOURCE/gguf/NAME.QUANT.gguf."
         ),
     ] = None,
     quant: Annotated[
-        str, typer.Option(help="Every type of llama.cpp; several, separated by commas, at once.")
-    ] = "q4_k_m",
+        str,
+        typer.Option(
+            help="Every type of llama.cpp (q4_k_m where nothing is said); several, separated by "
+            "commas, at once. Of other formats their precision."
+        ),
+    ] = "",
+    form: Annotated[
+        str,
+        typer.Option("--format", help="gguf; adapter (a GGUF of the adapter alone); onnx; ct2."),
+    ] = "gguf",
     match_peft: Annotated[
         bool,
         typer.Option(
@@ -104,91 +108,64 @@ def convert(
             "would go unnoticed.",
         ),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(help="hf:OWNER/NAME or ollama:NAME; several are taken one by one."),
+    ] = None,
+    licence: Annotated[
+        Path | None, typer.Option(help="Text of the licence to publish under.")
+    ] = None,
+    base_id: Annotated[
+        str, typer.Option(help="The base's name on the Hub, for the model card.")
+    ] = "",
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the Hub repository private.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Let Ollama push the model to its library.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written and sent; do neither.")
+    ] = False,
+    as_json: _Json = False,
 ) -> None:
-    """Merges, quantizes and checks a model in one pass."""
-    from medconvert import conversion
+    """Merges, quantizes and checks a model in one pass, and publishes it."""
     from medconvert import four_bit as rounding
-    from medconvert import source as sources
-    from medconvert.plan import Options
-    from medconvert.quants import quants
+    from medconvert import job
 
-    options = Options(
-        quants=quants(quant),
+    publication = job.Publication(tuple(publish or ()), licence, base_id, private, push)
+    asked = job.Job(
+        source=source,
+        base=base,
+        out=out,
+        quant=quant,
+        format=form,
         match_peft=match_peft,
         four_bit=rounding.code(merge_into, four_bit),
         llama_cpp=llama_cpp,
         imatrix=imatrix,
-        verify=not no_verify,
-        threads=threads,
+        with_adapter=not no_adapter,
         name=name,
+        threads=threads,
+        verify=not no_verify,
+        publication=publication,
+        as_json=as_json,
     )
-    found = sources.open_source(
-        source or sources.newest_run(), with_adapter=not no_adapter, base=base
-    )
-    if source is None:
-        typer.echo(f"Converting {found.folder}.", err=True)
-    targets = conversion.targets(found, options, out)
-    if dry_run:
-        _preview(found, targets, options, as_json)
-    else:
-        _convert(found, targets, options, as_json)
+    asked.preview() if dry_run else asked.run()
 
 
-def _convert(source: "Source", targets: "Targets", options: "Options", as_json: bool) -> None:
-    from medconvert import conversion
-    from medconvert.progress import ProgressView
-    from medconvert.verify import table
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A GGUF of any kind.")], as_json: _Json = False
+) -> None:
+    """Shows what is in a GGUF: metadata, types and sizes, chat template, memory."""
+    import json
 
-    try:
-        with ProgressView() as progress:
-            records = conversion.convert(source, targets, options, progress)
-    except KeyboardInterrupt:
-        print("Stopped; nothing was left behind.", file=sys.stderr)
-        raise typer.Exit(130) from None
-    if as_json:
-        found = [record.model_dump(mode="json") for record in records]
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    for file, record in zip(targets.files.values(), records, strict=True):
-        metrics = record.metrics
-        typer.echo(
-            f"{file}: {metrics['bytes_written'] / 1e6:.1f} MB, "
-            f"{metrics['bits_per_weight']} bits a weight, {record.seconds:.1f} s"
-        )
-        typer.echo(table.text(record.verify))
+    from medconvert.inspect import report
 
-
-def _preview(source: "Source", targets: "Targets", options: "Options", as_json: bool) -> None:
-    from medconvert import conversion
-
-    todo, expected = conversion.preview(source, targets, options)
-    outputs = {str(file): expected.sizes[kind.name] for kind, file in targets.files.items()}
-    if as_json:
-        found = {
-            "source": str(source.folder),
-            "base": str(source.base),
-            "adapter": str(source.adapter or ""),
-            "architecture": todo.arch,
-            "parameters": todo.parameters,
-            "outputs": outputs,
-            "bytes_read": expected.bytes_read,
-            "memory_bytes": expected.memory,
-            "seconds": expected.seconds,
-            "verify": options.verify,
-        }
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    merged = sum(task.update is not None for task in todo.tasks)
-    typer.echo(f"Would read {source.base}: {expected.bytes_read / 1e6:.1f} MB, {todo.arch}")
-    if source.adapter:
-        typer.echo(f"Would merge {source.adapter}: {merged} of {len(todo.tasks)} tensors")
-    for file, size in outputs.items():
-        typer.echo(f"Would write {file}: {size / 1e6:.1f} MB")
-    typer.echo(f"Memory about {expected.memory / 1e6:.0f} MB, time about {expected.seconds:.0f} s")
+    found = report(file)
+    shown = json.dumps(found.as_json(), indent=2, ensure_ascii=False) if as_json else found.text()
+    typer.echo(shown)
 
 
 def main() -> None:
