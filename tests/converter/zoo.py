@@ -88,7 +88,7 @@ def llama2(folder: Path) -> Model:
 
 
 def llama3(folder: Path) -> Model:
-    """bf16, tied, with the scaling of Llama 3.1, and a card."""
+    """bf16, tied, with the scaling of Llama 3.1."""
     special = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>"]
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>",
@@ -121,12 +121,12 @@ def mistral3(folder: Path) -> Model:
     return _model(folder, "Mistral", size, changes, dtype="BF16", shards=3)
 
 
-def qwen2(folder: Path, *, yarn: bool = True) -> Model:
-    """As Qwen2.5: biases on Q, K and V, characters composed, no BOS."""
+def qwen2(folder: Path) -> Model:
+    """As Qwen2.5 for long texts (yarn): biases on Q, K and V, characters composed, no BOS."""
     size = _qwen_vocabulary(folder)
     scaling = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
     changes = {"rope_theta": 1000000.0, "use_sliding_window": False, "sliding_window": 512}
-    changes |= {"rope_scaling": scaling} if yarn else {}
+    changes["rope_scaling"] = scaling
     rows = {"q_proj": 256, "k_proj": 128, "v_proj": 128}
     biases = {
         f"model.layers.{i}.self_attn.{name}.bias": (n,) for i in (0, 1) for name, n in rows.items()
