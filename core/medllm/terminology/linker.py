@@ -31,6 +31,8 @@ IN_MEMORY = 500_000
 NEAR_CANDIDATES = 16
 NEAR_COSINE = 0.3
 NEAR_LOOKED_UP = 8
+NEAR_READINGS = 2
+"""Readings, the surest ones, that near names are looked for."""
 OPPOSED = 0.6
 """Factor on the likeness of names with opposed words, which puts them below the threshold."""
 _SCORES: dict[How, float] = {
@@ -61,7 +63,11 @@ class Linker:
     """Links mentions to the concepts of a store."""
 
     def __init__(
-        self, store: Store, targets: Iterable[str] = (), threshold: float = THRESHOLD
+        self,
+        store: Store,
+        targets: Iterable[str] = (),
+        threshold: float = THRESHOLD,
+        near: bool = True,
     ) -> None:
         """Takes an open store.
 
@@ -70,8 +76,10 @@ class Linker:
             targets: prefixes of codes (`MESH`, `OMIM`); only concepts with such a code are
                 linked to. Empty: all.
             threshold: least score of a link.
+            near: whether to look for near names where no reading is a name; it takes most of
+                the time.
         """
-        self.store, self.threshold = store, threshold
+        self.store, self.threshold, self.near = store, threshold, near
         self.targets = tuple(f"{prefix}:" for prefix in targets)
 
     def link(self, mention: str, document: Document | None = None) -> Candidate | None:
@@ -87,8 +95,10 @@ class Linker:
     def candidates(self, mention: str, document: Document | None = None) -> list[Candidate]:
         """What `mention` may mean, the likeliest first; each concept once."""
         best: dict[str, Candidate] = {}
-        readings = mention_forms.readings(mention, document.long_forms if document else {})
-        for reading in readings:
+        surest: list[Reading] = []
+        for reading in mention_forms.readings(mention, document.long_forms if document else {}):
+            if len(surest) < NEAR_READINGS:
+                surest.append(reading)
             if best and max(c.score for c in best.values()) >= reading.factor * 0.9:
                 break
             for candidate in self._of_reading(reading, document):
@@ -96,7 +106,7 @@ class Linker:
                 if known is None or candidate.score > known.score:
                     best[candidate.concept] = candidate
         if not best or max(c.score for c in best.values()) < self.threshold:
-            for candidate in self._near(readings):
+            for candidate in self._near(surest):
                 if candidate.score > best.get(candidate.concept, _NONE).score:
                     best[candidate.concept] = candidate
         return self._ranked(best.values())
@@ -210,8 +220,8 @@ class Linker:
 
     @cached_property
     def _index(self) -> GramIndex | None:
-        """Trigrams of all names that are not acronyms; None where there are too many."""
-        if self.store.size() > NEAR_NAMES:
+        """Trigrams of all names that are not acronyms; None where they are not looked for."""
+        if not self.near or self.store.size() > NEAR_NAMES:
             return None
         forms = dict.fromkeys(
             tokens.form(word.folded for word in tokens.words_at(entry.text))
@@ -223,7 +233,7 @@ class Linker:
     def _near(self, readings: Sequence[Reading]) -> Iterator[Candidate]:
         if self._index is None:
             return
-        for reading in readings[:2]:
+        for reading in readings:
             words = tokens.name_words(reading.text)
             form = tokens.form(words)
             if tokens.is_acronym(reading.text) or len(form) < 5:
@@ -273,7 +283,7 @@ def _are_opposed(words: Sequence[str], others: Sequence[str]) -> bool:
     mine = [word for word in words if len(word) > 5 and word not in others]
     theirs = [word for word in others if len(word) > 5 and word not in words]
     return any(
-        contradict(one, other) and fuzz.ratio(one, other) >= 65 for one in mine for other in theirs
+        fuzz.ratio(one, other) >= 65 and contradict(one, other) for one in mine for other in theirs
     )
 
 

@@ -1,7 +1,7 @@
 """The ways in which a mention may be read: expanded, without its qualifiers, split in two."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _PARENTHESIS = re.compile(r"\s*\([^()]*\)")
@@ -39,7 +39,7 @@ class Reading:
     factor: float
 
 
-def readings(mention: str, long_forms: Mapping[str, str]) -> list[Reading]:
+def readings(mention: str, long_forms: Mapping[str, str]) -> Iterator[Reading]:
     """Readings of a mention, the surest first; the first is the mention, expanded.
 
     Args:
@@ -48,18 +48,23 @@ def readings(mention: str, long_forms: Mapping[str, str]) -> list[Reading]:
     """
     plain = " ".join(mention.split())
     bare = _PARENTHESIS.sub("", plain) if "(" in plain else plain
-    expanded = expand(bare, long_forms)
-    found = dict.fromkeys([expanded, bare]) if expanded == bare else {expanded: None}
-    ordered = [Reading(text, 1.0) for text in found if text]
-    for text in list(found):
-        coordinated = parts(text)
-        ordered += [Reading(part, 0.93) for part in coordinated]
-        if not coordinated:
-            ordered += [Reading(part, 0.92) for part in _spelled(text)]
-        ordered += _reduced(text)
-        if _CARCINOMA.search(text):
-            ordered.append(Reading(_CARCINOMA.sub("cancer", text), 0.8))
-    return list({reading.text: reading for reading in reversed(ordered)}.values())[::-1]
+    text = expand(bare, long_forms)
+    seen = {""}
+    for reading in _all_readings(text):
+        if reading.text not in seen:
+            seen.add(reading.text)
+            yield reading
+
+
+def _all_readings(text: str) -> Iterator[Reading]:
+    yield Reading(text, 1.0)
+    coordinated = parts(text)
+    yield from (Reading(part, 0.93) for part in coordinated)
+    if not coordinated:
+        yield from (Reading(part, 0.92) for part in _spelled(text))
+    yield from _reduced(text)
+    if _CARCINOMA.search(text):
+        yield Reading(_CARCINOMA.sub("cancer", text), 0.8)
 
 
 def expand(text: str, long_forms: Mapping[str, str]) -> str:

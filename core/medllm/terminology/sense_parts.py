@@ -1,5 +1,7 @@
 """Word parts that keep a near spelling from being taken for another term."""
 
+from functools import lru_cache
+
 # Word parts that turn a meaning round or to another organ; a near spelling must keep them.
 _TELLING_STARTS = """
     hyper hypo tachy brady poly oligo macro micro intra inter extra supra infra sub
@@ -26,9 +28,15 @@ def same_sense_parts(first: str, second: str) -> bool:
 
 def contradict(one: str, other: str) -> bool:
     """Whether two words begin or end in different known ways: hypo- and hyper-, -emia and -uria."""
-    for parts, has in ((_TELLING_STARTS, str.startswith), (_TELLING_ENDS, str.endswith)):
-        mine = {part for part in parts if has(one, part)}
-        theirs = {part for part in parts if has(other, part)}
-        if mine and theirs and mine != theirs:
-            return True
-    return False
+    return any(
+        mine and theirs and mine != theirs
+        for mine, theirs in zip(_telling_parts(one), _telling_parts(other), strict=True)
+    )
+
+
+@lru_cache(1 << 14)
+def _telling_parts(word: str) -> tuple[frozenset[str], frozenset[str]]:
+    return (
+        frozenset(part for part in _TELLING_STARTS if word.startswith(part)),
+        frozenset(part for part in _TELLING_ENDS if word.endswith(part)),
+    )
