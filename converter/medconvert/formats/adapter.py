@@ -5,10 +5,8 @@ which is not what rank stabilisation or an alpha_pattern mean. So the scale is m
 into each B, and alpha is 0, by which llama.cpp adds B·A as it is.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,13 @@ from medllm import files
 from medllm.errors import ConversionError, UsageError
 from medllm.run_record import RunRecord
 
-from medconvert import checkpoint, child, general, original, record
+from medconvert import checkpoint, general, original, record
 from medconvert.adapter import read_adapter
 from medconvert.checkpoint import Floats
 from medconvert.families import Family, family_of
-from medconvert.formats import output
-from medconvert.formats.adapter_check import Specification
+from medconvert.formats import output, trial
 from medconvert.formats.options import Options, Progress
+from medconvert.formats.trial import Trial
 from medconvert.outputs import Making
 from medconvert.plan import Options as GgufOptions
 from medconvert.plan import plan
@@ -98,9 +96,7 @@ def _read(source: Source) -> tuple[Family, list[tuple[str, Floats, Floats]]]:
     return family, list(_pairs(family, updates))
 
 
-def _pairs(
-    family: Family, updates: Mapping[str, Update]
-) -> Iterator[tuple[str, Floats, Floats]]:
+def _pairs(family: Family, updates: Mapping[str, Update]) -> Iterator[tuple[str, Floats, Floats]]:
     for name, update in updates.items():
         place = family.place(name)
         if place is None:
@@ -156,23 +152,15 @@ def _check(
     dtype, reason = original.affordable(todo.parameters, read_json(source.base / "config.json"))
     if not dtype:
         return {"generation": {"skipped": reason}}
-    with scratch(out, "base") as base, scratch(out, "check") as asked:
+    with scratch(out, "base") as base:
         Making(todo, None).run({_WHOLE: base}, progress)
-        specification = Specification(
+        asked = Trial(
             base=str(source.base),
             adapter=str(source.adapter),
+            four_bit="",
             dtype=dtype,
-            base_gguf=str(base),
-            adapter_gguf=str(part),
+            made=str(part),
             exact=options.precision == "f32" and dtype == "float32",
+            base_made=str(base),
         )
-        asked.write_text(json.dumps(asdict(specification)), encoding="utf-8")
-        answer = child.run(
-            "medconvert.formats.adapter_check",
-            [str(asked)],
-            "trying the adapter",
-            lambda done, total: progress("Comparing predictions", done, total),
-        )
-    if error := answer.get("error"):
-        raise ConversionError(str(error), "Nothing was written.")
-    return answer
+        return trial.run("medconvert.formats.adapter_check", asked, "trying the adapter", progress)

@@ -76,3 +76,15 @@ def refuse(found: Agreement, what: str) -> None:
             f"The {what} chooses other tokens than the model it was made from: only {found.said}.",
             "Nothing was written.",
         )
+
+
+def error(wanted: Floats, got: Floats) -> float:
+    """How far logits are off, as a share of their own spread over the vocabulary.
+
+    Args:
+        wanted: the original's, (tokens, vocabulary).
+        got: the converted model's.
+    """
+    wide = wanted.astype(np.float64)
+    spread = np.linalg.norm(wide - wide.mean(axis=1, keepdims=True))
+    return float(np.linalg.norm(got - wide) / spread)

@@ -113,7 +113,7 @@ def need_room(out: Path, size: int) -> None:
     """Raises StorageError where the disk would run full.
 
     Args:
-        size: bytes that are written, temporary ones included.
+        size: bytes that are written.
     """
     free = shutil.disk_usage(out.parent).free
     if free < size:
