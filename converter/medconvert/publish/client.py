@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from medllm.errors import ConversionError, NetworkRefusedError
 
-from medconvert.publish.failure import LONGEST_WAIT_S, asked_wait, hub_refusal
+from medconvert.publish.failure import AGAIN, LONGEST_WAIT_S, asked_wait, hub_refusal
 from medconvert.publish.target import Target, is_local
 
 _TIMEOUT_S = {"connect": 30.0, "read": 300.0, "write": 120.0, "pool": 30.0}
@@ -57,10 +57,12 @@ def hub_client(target: Target, hosts: set[str]) -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
-def proxies() -> list[str]:
-    """Addresses of the proxies that the environment names."""
-    from urllib.request import getproxies
+def proxies(host: str) -> list[str]:
+    """Addresses of the proxies that the environment names for a host."""
+    from urllib.request import getproxies, proxy_bypass
 
+    if is_local(host) or proxy_bypass(host):
+        return []
     return [address for scheme, address in getproxies().items() if scheme in ("https", "all")]
 
 
@@ -70,20 +72,19 @@ def _http_library(hub: Any) -> Any:
 
 
 def _transport(library: Any, target: Target, hosts: set[str]) -> Any:
-    def inner(proxy: str | None) -> Any:
-        return library.HTTPTransport(proxy=proxy, retries=0)
-
-    proxy = None if is_local(target.host) else next(iter(proxies()), None)
+    proxy = next(iter(proxies(target.host)), None)
 
     class Transport(library.BaseTransport):  # type: ignore[misc]
         """Checks each request's host before it goes, and each answer for what it means."""
 
         def __init__(self) -> None:
-            self.wire = inner(proxy)
+            self.wire = library.HTTPTransport(proxy=proxy, retries=0)
 
         def handle_request(self, request: Any) -> Any:
             url = request.url
-            if url.host.lower() not in hosts or (url.scheme != "https" and not is_local(url.host)):
+            plain = url.scheme != "https" and not is_local(url.host)
+            inwards = is_local(url.host) and not is_local(target.host)
+            if url.host.lower() not in hosts or plain or inwards:
                 raise NetworkRefusedError(
                     f"The Hub sent us on to {url.host}, which is not one of its hosts.",
                     "Nothing was sent there. Check HF_ENDPOINT.",
@@ -92,9 +93,9 @@ def _transport(library: Any, target: Target, hosts: set[str]) -> Any:
             request.extensions["timeout"] = _TIMEOUT_S
             answer = self.wire.handle_request(request)
             wait = asked_wait(answer.headers)
-            if answer.status_code == 429 and wait is not None and wait > LONGEST_WAIT_S:
+            if answer.status_code in AGAIN and wait is not None and wait > LONGEST_WAIT_S:
                 answer.close()
-                raise hub_refusal(429, target.name, wait)
+                raise hub_refusal(answer.status_code, target.name, wait)
             if url.path.endswith(_BATCH) and answer.status_code == 200:
                 hosts.update(_upload_hosts(answer.read()))
             return answer

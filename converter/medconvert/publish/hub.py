@@ -92,12 +92,16 @@ def _is_there(item: Item, entry: Any) -> bool:
         return False
     if entry.lfs:
         return bool(entry.lfs.sha256 == item.sha256)
-    return item.file is None and entry.blob_id == _git_name(item.text.encode())
+    return bool(entry.blob_id == _git_name(item))
 
 
-def _git_name(data: bytes) -> str:
+def _git_name(item: Item) -> str:
     """The name that git gives a file's content."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    name = hashlib.sha1(b"blob %d\0" % item.size)
+    with item.file.open("rb") if item.file else io.BytesIO(item.text.encode()) as stream:
+        while piece := stream.read(1 << 20):
+            name.update(piece)
+    return name.hexdigest()
 
 
 def _upload(api: Any, repository: str, weights: Sequence[Item], progress: Progress) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from medconvert import record
 from medconvert.publish.bundle import Progress
+from medconvert.publish.scores import Score, scores
 
 LARGEST = 50_000_000_000
 """Bytes that the Hub takes in one file."""
@@ -41,18 +42,6 @@ class Output:
     def quantization(self) -> str:
         """As the Hub and Ollama write it: Q4_K_M."""
         return self.facts.quantization
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One figure of an evaluation, with its 95% interval where it has one."""
-
-    name: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    count: int | None = None
-    """Questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +92,13 @@ def gather(outputs: Sequence[Path], base: str = "", progress: Progress | None = 
     folder = _base_folder(first)
     scratch = bool(training and training.settings.get("pretrain"))
     name = "" if scratch else base or _base_name(first, training, folder)
-    return Material(tuple(found), training, folder, name, tuple(_scores(first.file)))
+    return Material(
+        tuple(found),
+        training,
+        folder,
+        name,
+        scores(first.file.parent, [output.sha256 for output in found]),
+    )
 
 
 def _part(
@@ -195,26 +190,6 @@ def _base_name(output: Output, training: RunRecord | None, folder: Path | None) 
             if not beside.exists() and not Path(candidate).exists():
                 return candidate
     return Path(output.record.base).name or "an unnamed model"
-
-
-def _scores(file: Path) -> Iterator[Score]:
-    """Figures of an evaluation that lies beside: `<stem>.eval.json`."""
-    beside = file.with_name(f"{file.name.removesuffix('.gguf')}.eval.json")
-    content = _json(beside)
-    yield from _figures("", content.get("metrics", content))
-
-
-def _figures(name: str, content: Any) -> Iterator[Score]:
-    """Every object with a `value`, however deep, with its `low`, `high` and `count`."""
-    if not isinstance(content, dict):
-        return
-    value = content.get("value")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low, high, count = (content.get(key) for key in ("low", "high", "count"))
-        yield Score(name, value, low, high, count)
-        return
-    for key, inner in content.items():
-        yield from _figures(f"{name}, {key}" if name else str(key), inner)
 
 
 def _json(file: Path) -> dict[str, Any]:

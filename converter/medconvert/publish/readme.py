@@ -11,7 +11,8 @@ from medllm.run_record import RunRecord
 
 from medconvert.publish.bundle import Item
 from medconvert.publish.licence import Licence
-from medconvert.publish.material import Material, Output, Score
+from medconvert.publish.material import Material, Output
+from medconvert.publish.scores import Score
 from medconvert.publish.target import Target
 from medconvert.verify import table
 
@@ -48,7 +49,7 @@ def readme(target: Target, material: Material, items: Mapping[str, Item], terms:
         _use(target, items),
         "## Files\n\n" + _files(items, material.outputs),
         "## How it was made\n\n" + _made(material),
-        "## Scores\n\n" + _scores(material.scores),
+        "## Scores\n\n" + _scores(material),
         "## Verification\n\n" + _verification(material.outputs),
         "## Intended use\n\n" + _INTENDED,
         "## Limits\n\n" + _LIMITS,
@@ -161,21 +162,33 @@ def _training(training: RunRecord) -> str:
     return "\n\n".join(parts)
 
 
-def _scores(scores: Iterable[Score]) -> str:
-    rows = []
-    for score in scores:
-        known = score.low is not None and score.high is not None
-        rows.append(
-            (
-                _word(score.name),
-                f"{score.value:.3f}",
-                f"{score.low:.3f} to {score.high:.3f}" if known else "not computed",
-                f"{score.count:,}" if score.count else "",
-            )
+def _scores(material: Material) -> str:
+    kinds = {output.sha256: output.quantization for output in material.outputs}
+    rows = [
+        (
+            kinds[score.sha256],
+            _word(score.task),
+            _word(score.name),
+            _figure(score.value, score.share),
+            _interval(score),
+            f"{score.answers:,}",
         )
+        for score in material.scores
+    ]
     if not rows:
-        return "No evaluation lay beside this model when it was published."
-    return _table(("measure", "value", "95% interval", "questions"), rows)
+        return "No evaluation of these files lay beside them when they were published."
+    heads = ("quantization", "task", "measure", "value", "95% interval", "answers")
+    return "Measured by `medeval run` on these very files.\n\n" + _table(heads, rows)
+
+
+def _interval(score: Score) -> str:
+    if score.low is None or score.high is None:
+        return "too few answers"
+    return f"{_figure(score.low, score.share)} to {_figure(score.high, score.share)}"
+
+
+def _figure(value: float, share: bool) -> str:
+    return f"{value:.1%}" if share else f"{value:.3f}"
 
 
 def _verification(outputs: Iterable[Output]) -> str:

@@ -45,9 +45,8 @@ def _item_of(content: dict[str, Any]) -> Item:
 
 def _main() -> None:
     plan = _plan_of(json.loads(sys.stdin.readline()))
-    hosts = {plan.target.host}
-    if not is_local(plan.target.host):
-        hosts |= {(urlsplit(proxy).hostname or "").lower() for proxy in proxies()}
+    host = plan.target.host
+    hosts = {host} | {(urlsplit(proxy).hostname or "").lower() for proxy in proxies(host)}
     guard.install(allow_loopback=any(map(is_local, hosts)), hosts=hosts)
     shown = 0.0
 

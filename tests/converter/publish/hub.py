@@ -38,12 +38,13 @@ class Hub(Server):
     owners: under whose names it may.
     part: bytes of a part; 0 takes weights whole.
     storage: where the weights are to be sent, when not here.
+    small: whether it keeps weights as it keeps texts.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.token, self.owners = TOKEN, {"owner"}
-        self.part, self.storage = 0, ""
+        self.part, self.storage, self.small = 0, "", False
         self.repositories: dict[str, Repository] = {}
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
@@ -122,7 +123,7 @@ class Hub(Server):
         for file in json.loads(seen.body)["files"]:
             name, answer = file["path"], {"shouldIgnore": False}
             answer["path"] = name
-            answer["uploadMode"] = "lfs" if name.endswith(".gguf") else "regular"
+            answer["uploadMode"] = "lfs" if name.endswith(".gguf") and not self.small else "regular"
             if name in found.files:
                 data = found.files[name]
                 lfs = name in found.lfs

@@ -95,14 +95,50 @@ def test_a_second_publish_sends_nothing_and_a_changed_card_only_itself(
     hub.seen.clear()
     assert send(planned(gguf)).startswith("Everything is already at")
     assert [seen.method for seen in hub.seen] == ["POST", "GET"]
-    evaluation = {"metrics": {"adherence": {"value": 0.7, "low": 0.6, "high": 0.8, "count": 250}}}
-    gguf.with_name("medical-llm-mini.q4_k_m.eval.json").write_text(json.dumps(evaluation))
+    evaluated(gguf)
     hub.seen.clear()
     assert send(planned(gguf)).startswith("Published 2 files")
     assert not hub.calls("PUT")
-    assert (
-        b"| adherence | 0.700 | 0.600 to 0.800 | 250 |" in hub.repositories[NAME].files["README.md"]
+    row = b"| Q4_K_M | format | adherence | 70.0% | 60.0% to 80.0% | 250 |"
+    assert row in hub.repositories[NAME].files["README.md"]
+
+
+def evaluated(gguf: Path, folder: str = "eval", **changes: Any) -> None:
+    """An evaluation beside a model, as medeval writes it."""
+    from medeval.results import Figure, Report, TaskResult
+
+    figure = Figure(
+        name="adherence", value=0.7, low=0.6, high=0.8, answers=250, better=1, share=True
     )
+    task = TaskResult(name="format", about="", asked=250, answered=250, figures=(figure,))
+    facts: dict[str, Any] = {
+        "identity": f"gguf:{hashlib.sha256(gguf.read_bytes()).hexdigest()}",
+        "stopped_by": "",
+        **changes,
+    }
+    report = Report(
+        engine="gguf", prompt_version="1", seed=0, limit=0, tasks={"format": task}, **facts
+    )
+    (gguf.parent / folder).mkdir()
+    report.write(gguf.parent / folder, [])
+
+
+def test_only_whole_evaluations_of_this_very_file_are_in_the_card(gguf: Path, hub: Hub) -> None:
+    evaluated(gguf, "other", identity="gguf:" + "0" * 64)
+    evaluated(gguf, "broken-off", stopped_by="Ctrl-C")
+    (gguf.parent / "report.json").write_text("[]")
+    card = next(item.text for item in planned(gguf).items if item.name == "README.md")
+    assert "No evaluation of these files" in card
+    evaluated(gguf)
+    card = next(item.text for item in planned(gguf).items if item.name == "README.md")
+    assert "70.0%" in card
+
+
+def test_weights_that_the_hub_keeps_as_texts_arrive_too(hub: Hub, gguf: Path) -> None:
+    hub.small = True
+    assert send(planned(gguf)).startswith("Published")
+    assert hub.repositories[NAME].files[WEIGHTS] == gguf.read_bytes()
+    assert send(planned(gguf)).startswith("Everything is already")
 
 
 def test_weights_go_in_parts_where_the_hub_asks_for_it(
@@ -201,6 +237,9 @@ def test_a_hub_that_asks_for_a_long_wait_is_not_waited_for(
 ) -> None:
     hub.faults.append(Fault("POST", "/preupload/", 429, {"Retry-After": "3600"}))
     with pytest.raises(MedLLMError, match="no more requests for 3600 seconds"):
+        send(planned(gguf))
+    hub.faults.append(Fault("POST", "/preupload/", 503, {"Retry-After": "3600"}))
+    with pytest.raises(MedLLMError, match="error 503"):
         send(planned(gguf))
     assert waits == []
 
@@ -318,7 +357,39 @@ def test_the_card_says_what_the_records_say(hub: Hub, gguf: Path) -> None:
         record["outputs"][gguf.name],
         *training["inputs"].values(),
         f"`lora.r` | `{training['settings']['lora']['r']}`",
-        "## Limits", "## Intended use", "## Safety", "No evaluation lay beside",
+        "## Limits", "## Intended use", "## Safety", "No evaluation of these files",
         f"{record['metrics']['parity']['tokens']} tokens alike",
     ):  # fmt: skip
         assert said in body
+
+
+def test_a_hub_elsewhere_cannot_send_us_to_this_machine(hub: Hub) -> None:
+    from huggingface_hub import get_session
+    from medconvert.publish.client import hub_client
+    from medconvert.publish.target import Target
+    from medllm.errors import NetworkRefusedError
+
+    elsewhere = Target("hf", NAME, "https://hub.example.org")
+    with hub_client(elsewhere, {"hub.example.org", "127.0.0.1"}):
+        with pytest.raises(NetworkRefusedError, match=r"sent us on to 127\.0\.0\.1"):
+            get_session().get(hub.url)
+        with pytest.raises(NetworkRefusedError, match=r"sent us on to other\.example\.org"):
+            get_session().get("https://other.example.org")
+    assert hub.seen == []
+
+
+def test_what_was_just_converted_is_published_with_its_checks(
+    hub: Hub, converted: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    made, done = converted
+    assert done.returncode == 0, done.stderr
+    terms = tmp_path / "terms"
+    terms.write_text("Apache License\nVersion 2.0")
+    plan = planned(made, licence=terms)
+    send(plan)
+    published = hub.repositories[NAME].files
+    assert published[WEIGHTS] == made.read_bytes()
+    card = published["README.md"].decode()
+    assert "tokens alike in" in card and "nats a token from the merged model" in card
+    record = json.loads(published["tiny-Q4_K_M.run.json"])
+    assert record["verify"]["tokens"]["passed"] and "base" not in record
