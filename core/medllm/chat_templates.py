@@ -66,6 +66,34 @@ OLLAMA_LLAMA3 = """\
 
 """
 
+_LLAMA31_HEADER = """\
+<|start_header_id|>system<|end_header_id|>
+
+Cutting Knowledge Date: December 2023
+Today Date: 26 Jul 2024
+
+"""
+LLAMA31 = (
+    _SYSTEM_APART
+    + "{{- bos_token + "
+    + repr(_LLAMA31_HEADER)
+    + " + system | trim + '<|eot_id|>' }}\n"
+    + LLAMA3.removeprefix("{{- bos_token }}\n").replace("in messages", "in turns")
+)
+"""Of Llama 3.1 and 3.3: a date that never changes. Llama 3.2 writes the day's, and isn't known."""
+OLLAMA_LLAMA31 = (
+    _LLAMA31_HEADER
+    + """\
+{{ .System }}<|eot_id|>
+{{- range .Messages }}{{ if ne .Role "system" }}<|start_header_id|>{{ .Role }}<|end_header_id|>
+
+{{ .Content }}<|eot_id|>
+{{- end }}
+{{- end }}<|start_header_id|>assistant<|end_header_id|>
+
+"""
+)
+
 MISTRAL = (
     "{#- No [AVAILABLE_TOOLS] here; by that word llama.cpp tells this from Llama 2. #}\n"
     + _SYSTEM_APART
@@ -86,6 +114,30 @@ OLLAMA_MISTRAL = """\
 {{ $.System }}
 
 {{ end }}{{ .Content }}[/INST]
+{{- else if eq .Role "assistant" }} {{ .Content }}</s>
+{{- end }}
+{{- end }}"""
+
+MISTRAL1 = (
+    "{#- As ' [INST] ' + system_message: by these words llama.cpp knows it. #}\n"
+    + _SYSTEM_APART
+    + "{{- bos_token }}\n"
+    + _TURNS_ALTERNATE
+    + """\
+{%- if turn.role == 'user' %}
+{{- ' [INST] ' + (system + '\\n\\n' if loop.first and system else '') + turn.content }}
+{{- ' [/INST]' }}
+{%- else %}
+{{- ' ' + turn.content + eos_token }}
+{%- endif %}
+{%- endfor %}"""
+)
+"""Of version 1 of its tokenizer, as in Mistral-7B-Instruct-v0.1 and v0.2."""
+OLLAMA_MISTRAL1 = """\
+{{- range $i, $_ := .Messages }}
+{{- if eq .Role "user" }} [INST] {{ if and $.System (le $i 1) }}{{ $.System }}
+
+{{ end }}{{ .Content }} [/INST]
 {{- else if eq .Role "assistant" }} {{ .Content }}</s>
 {{- end }}
 {{- end }}"""
@@ -134,6 +186,22 @@ OLLAMA_CHATML = """\
 {{ .Content }}<|im_end|>
 {{ end }}<|im_start|>assistant
 """
+
+_QWEN2_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+QWEN2 = (
+    "{%- if messages[0].role != 'system' %}\n"
+    f"{{{{- '<|im_start|>system\\n{_QWEN2_SYSTEM}<|im_end|>\\n' }}}}\n"
+    "{%- endif %}\n" + CHATML
+)
+"""ChatML with a system text of its own, as in Qwen2.5."""
+OLLAMA_QWEN2 = (
+    f"""\
+{{{{- if not .System }}}}<|im_start|>system
+{_QWEN2_SYSTEM}<|im_end|>
+{{{{ end }}}}
+"""
+    + OLLAMA_CHATML
+)
 
 GEMMA = (
     _SYSTEM_APART

@@ -66,9 +66,17 @@ MODELS = {
         "Built with Meta Llama 3. Meta Llama 3 is licensed under the Meta Llama 3 Community "
         f"License, {_META} It asks that the name of a published model begins with Llama 3.",
     ),
+    "medical-llm-llama3.1": _on(
+        "Llama 3.1 or 3.3 Instruct",
+        "llama3.1",
+        f"Built with Llama. Llama 3.1 is licensed under the Llama 3.1 Community License, {_META} "
+        "It asks that the name of a published model begins with Llama.",
+    ),
     "medical-llm-mistral": _on("another Mistral Instruct of version 3", "mistral", _BASE),
+    "medical-llm-mistral-v1": _on("Mistral-7B-Instruct-v0.1 or v0.2", "mistral-v1", _BASE),
     "medical-llm-alpaca": _on("a base that knows no chat", "alpaca", _BASE),
     "medical-llm-chatml": _on("Qwen3 or another that speaks ChatML", "chatml", _BASE),
+    "medical-llm-qwen2.5": _on("Qwen2.5 Instruct", "qwen2.5", _BASE),
     "medical-llm-gemma": _on(
         "Gemma 2 or 3",
         "gemma",
