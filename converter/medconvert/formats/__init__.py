@@ -28,7 +28,7 @@ class Format:
     ending: str
     """Of the default output's name: `.gguf` for a file, empty for a folder."""
     extra: str
-    """That must be installed."""
+    """Those that must be installed, separated by commas."""
     packages: tuple[str, ...]
     """Of the extra, as they are imported."""
 
@@ -74,7 +74,7 @@ FORMATS = {
             "medconvert.formats.onnx",
             ("fp32", "int4"),
             "",
-            "onnx",
+            "train,convert,onnx",
             ("onnxruntime_genai", "onnx_ir", *_MODEL),
         ),
         Format(
@@ -82,7 +82,7 @@ FORMATS = {
             "medconvert.formats.ctranslate2",
             ("float32", "int8"),
             "",
-            "ct2",
+            "train,convert,ct2",
             ("ctranslate2", *_MODEL),
         ),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from medllm import files
 from medllm.errors import ConversionError, UsageError
 from medllm.run_record import RunRecord
@@ -30,7 +31,7 @@ from medconvert.scratch import scratch
 from medconvert.source import Source, read_json
 from medconvert.update import Update
 
-_TYPES = {"f32": np.dtype(np.float32), "f16": np.dtype(np.float16)}
+_TYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f16": np.float16}
 _WHOLE = quant("f32")
 
 
