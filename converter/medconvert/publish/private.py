@@ -20,10 +20,9 @@ _EVERYDAY = frozenset(
     "llm mini base docker guest worker node server host".split()
 )
 _SHORTEST_NAME = 3
+# Absolute ones of two parts and more, where a word can begin: no address and no fraction.
 _PATHS = re.compile(
-    r"(?<![\w./:>-])/(?:home|Users|root|tmp|var|mnt|media|opt|srv|private|work|workspace|data|scratch"
-    r"|Volumes)/[^\s'\"`)]+"
-    r"|\bfile://\S+|\b[A-Za-z]:\\[\w\\]+|(?<![\w./])~/\S+",
+    r"(?<![\w./:<>~-])~?/[A-Za-z][\w.-]*(?:/[\w.-]+)+|\bfile://\S+|\b[A-Za-z]:\\{1,2}[\w .-]{2,}\\"
 )
 _SECRETS = re.compile(
     r"\bhf_[A-Za-z0-9]{16,}|\bapi_org_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}"
@@ -54,26 +53,28 @@ def check(
     places = {str(folder.absolute()) for folder in (Path.home(), Path.cwd(), *folders)} - {"/"}
     for name, text in texts.items():
         names = set() if name in signed else words
-        if found := _find(_without(text, known), names, places):
+        found = _secret_or_place(text, places) or _name(_without(text, known), names)
+        if found:
             raise ConversionError(
                 f"{name} holds {found}, which is private; nothing was published.",
                 "Take it out of the model's name, metadata, licence or record and try again.",
             )
 
 
-def _find(text: str, words: set[str], places: set[str]) -> str:
-    """What kind of private thing is in a text; empty where there is none."""
+def _secret_or_place(text: str, places: set[str]) -> str:
+    """What kind of secret or place is in a text; empty where there is none."""
     if _SECRETS.search(text) or any(secret in text for secret in _tokens()):
         return "a token or key"
-    for place in places:
-        if place in text:
-            return "a folder of this machine"
-    if path := _PATHS.search(text):
-        return f"the path {path.group()}"
-    for word in words:
-        if _stands_for_an_account(word, text):
-            return "the name of this user or machine"
-    return ""
+    if any(re.search(rf"(?<!\w){re.escape(place)}(?!\w)", text) for place in places):
+        return "a folder of this machine"
+    path = _PATHS.search(text)
+    return f"the path {path.group()}" if path else ""
+
+
+def _name(text: str, words: set[str]) -> str:
+    """Says so, where a name of the user or machine is in a text."""
+    found = any(_stands_for_an_account(word, text) for word in words)
+    return "the name of this user or machine" if found else ""
 
 
 def _stands_for_an_account(word: str, text: str) -> bool:

@@ -282,7 +282,7 @@ def test_private_metadata_of_the_weights_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["and/or 1/2 a/home", "https://huggingface.co/home/x", "</s> [INST] {{ .System }}",
-     "the root of the word; a user", "data/cards/x.jsonl", "owner owner/tiny", "2/3"],
+     "the root of the word; a user", "{{ 'Q:\\n' }}", "<think>/no_think</think>", "a /b c/d e", "data/cards/x.jsonl", "owner owner/tiny", "2/3"],
 )  # fmt: skip
 def test_what_is_not_private(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "root")
@@ -295,3 +295,6 @@ def test_one_may_publish_under_ones_own_name(monkeypatch: pytest.MonkeyPatch) ->
     private.check({"LICENSE": "Copyright janedoe"}, set(), signed=["LICENSE"])
     with pytest.raises(MedLLMError):
         private.check({"README.md": "ollama run hf.co/janedoe/tiny"}, {"other"})
+    # A name that may stand there makes no folder public.
+    with pytest.raises(MedLLMError, match="holds the path /home/janedoe/runs"):
+        private.check({"README.md": "from /home/janedoe/runs"}, {"janedoe"})
