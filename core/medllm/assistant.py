@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medllm import card as cards
-from medllm import fidelity, prompts
+from medllm import confidence, fidelity, prompts
 from medllm.card import Card
 from medllm.engines.protocol import Done, Engine, ModelInfo, Request, Token
 from medllm.errors import CardError, UsageError
@@ -153,15 +153,19 @@ class Assistant:
             return
         warnings = _warnings(resolution, info)
         pieces: list[str] = []
+        logprobs: list[float] = []
         done: Done | None = None
         for event in self.engine.stream(self._request(asked, resolution, info)):
             if isinstance(event, Token):
                 pieces.append(event.text)
+                if event.logprob is not None:
+                    logprobs.append(event.logprob)
                 yield Delta(event.text)
             else:
                 done = event
         assert done is not None, "an engine's stream ends with Done"
-        yield Finished(self._answer(asked, resolution, info, "".join(pieces), done, warnings))
+        text, sure = "".join(pieces), _confidence(info, logprobs)
+        yield Finished(self._answer(asked, resolution, info, text, done, warnings, sure))
 
     def _request(self, asked: str, resolution: Resolution, info: ModelInfo) -> Request:
         # A near spelling, and a model that knows nothing but names, get the term itself.
@@ -186,6 +190,7 @@ class Assistant:
         text: str,
         done: Done,
         warnings: list[str],
+        sure: confidence.Level | None,
     ) -> Answer:
         text = text.strip()
         stopped = done.reason == "cancelled"
@@ -199,7 +204,7 @@ class Assistant:
                     f"The model's answer strayed from the reference ({reason}), "
                     "so the reference card stands here instead."
                 )
-                card, text, source = known.card, known.text, "reference"
+                card, text, source, sure = known.card, known.text, "reference", None
             elif card == known.card:
                 source = "reference"
         if stopped:
@@ -215,7 +220,10 @@ class Assistant:
             text=text,
             adherent=cards.adherent(text),
             nearest=(),
-            provenance=self._provenance(info, known),
+            provenance={
+                **self._provenance(info, known),
+                **({"confidence": sure} if sure and not stopped else {}),
+            },
             timings=Timings(self.load_ms, done.first_token_ms, done.tokens, done.tokens_per_second),
             refused=getattr(self.engine, "refused", 0),
             warnings=tuple(warnings),
@@ -267,6 +275,13 @@ def knows_cards_only(info: ModelInfo) -> bool:
 def concept_of(card: ReferenceCard) -> str:
     """The card's concept id: its first code, or one of our own."""
     return card.codes[0] if card.codes else f"MED:{card.id}"
+
+
+def _confidence(info: ModelInfo, logprobs: list[float]) -> confidence.Level | None:
+    """How sure the model is, where a curve was fitted for it."""
+    mean = confidence.mean_logprob(logprobs)
+    curve = confidence.read(info, prompts.VERSION)
+    return curve.level(mean) if curve and mean is not None else None
 
 
 def _card_of(text: str) -> Card | None:

@@ -118,6 +118,38 @@ def compare(
     compare_command.compare(base, tuned, out, as_json)
 
 
+@app.command()
+def calibrate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run of the task confidence.")],
+    model: Annotated[Path, typer.Option(help="The GGUF that was run; the curve goes beside it.")],
+) -> None:
+    """Fits the confidence that users are shown, on one half of a run; the other half judges it."""
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None:
+        raise MissingExtraError("eval", "scikit-learn")
+    from medllm import confidence, files, models
+    from medllm.errors import UsageError
+
+    from medeval import results
+    from medeval.confidence import fit
+
+    report, rows = results.read(run_folder)
+    models.check(model)
+    if models.sha256(model) != report.model.get("sha256"):
+        raise UsageError(
+            f"{run_folder} is a run of another model than {model.name}.",
+            "Name the file that medeval run was given.",
+        )
+    curve = fit(report, rows)
+    target = confidence.file_of(model)
+    files.write_text(target, curve.model_dump_json(indent=2) + "\n")
+    typer.echo(f"{curve.method} on {curve.answers} answers; on {curve.held_answers} others:")
+    for name, value in curve.held.items():
+        typer.echo(f"- {name}: {value:.3f}")
+    typer.echo(f"Written to {target}")
+
+
 def main() -> None:
     """Entry point."""
     command.run(app)

@@ -1,6 +1,7 @@
 """How near answers come to the curated cards: ROUGE-L, BERTScore, cosine of embeddings."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp
 from pathlib import Path
 
@@ -80,10 +81,10 @@ class CardQuality(Task):
 
 
 class Confidence(CardQuality):
-    """With further answers by other seeds, for the confidence that users are shown."""
+    """As the assistant asks, with further answers by other seeds, for users' confidence."""
 
     name = "confidence"
-    about = "every card asked with three more seeds: does log-probability and agreement tell?"
+    about = "every card under the grammar, and with three more seeds: is sureness telling? (gguf)"
     seeds = 3
     measures = (
         Measure("kept to the card", ("kept",)),
@@ -94,6 +95,13 @@ class Confidence(CardQuality):
         Measure("AURC of token probability", ("confidence", "kept"), aurc, -1, share=False),
         Measure("AURC of agreement", ("agreement", "kept"), aurc, -1, share=False),
     )  # fmt: skip
+
+    def samples(self, data: Path | None) -> list[Sample]:
+        """Each card by its term, as the assistant asks."""
+        return [
+            replace(sample, prompt=prompts.ask(entry.term), grammar=True)
+            for sample, entry in zip(super().samples(data), builtin_cards(), strict=True)
+        ]
 
     def judge(self, sample: Sample, answer: Answer) -> Judgement:
         """Whether the greedy answer keeps to the card, with what may foretell it."""
