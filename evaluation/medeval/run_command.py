@@ -59,7 +59,13 @@ def run(
     try:
         with shown.bar:
             report = evaluation.carry_out(
-                work, out, parallel or spec.workers(), patience, embedder, shown.advance
+                work,
+                out,
+                parallel or spec.workers(),
+                patience,
+                embedder,
+                shown.advance,
+                shown.loading,
             )
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
@@ -140,6 +146,10 @@ class _Shown:
         self._total, self._tokens = total, 0
         self._started = self._told = time.monotonic()
         self._task = self.bar.add_task("asking", total=total, rate="")
+
+    def loading(self, share: float) -> None:
+        """Shows how much of the model is loaded."""
+        self.bar.update(self._task, rate=f"loading {share:.0%}" if share < 1 else "")
 
     def advance(self, answer: Answer | None) -> None:
         """Counts a job."""

@@ -17,6 +17,7 @@ from medeval.sample import Answer, Problem, Sample
 _LOOK_EVERY = 64  # tokens between two looks for a loop
 _IN_A_ROW = 3  # failures after which an engine counts as broken
 _JOIN_S = 0.2
+_CLOSE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class Runner:
             self._stop.set()
             for engine in list(self._engines):
                 engine.close()
+            for thread in threads:  # so that none writes after the store is closed
+                thread.join(_CLOSE_S)
             raise
         if self._error:
             raise self._error
