@@ -93,11 +93,11 @@ static inline void try_range(const Samples *s, Fit *fit, lanes error[GROUPS], fl
     }
     for (int i = 0; i < SIZE; i++) {
         EACH_GROUP {
-            lanes l = levels(s->x[i][g], inverse[g], start[g]), weighted = s->weight[i][g] * l;
+            lanes x = s->x[i][g], w = s->weight[i][g], l = levels(x, inverse[g], start[g]);
             level[i][g] = l;
-            sum_l[g] += weighted;
-            sum_ll[g] += weighted * l;
-            sum_lx[g] += weighted * s->x[i][g];
+            sum_l[g] += w * l;
+            sum_ll[g] += w * l * l;
+            sum_lx[g] += w * l * x;
         }
     }
     int_lanes solvable[GROUPS];
