@@ -21,7 +21,7 @@ def _same(left: Value, right: Value) -> bool:
     if left is None or right is None:
         return left is right
     if kind(left) != kind(right) or not isinstance(left, str | int):
-        raise refused(f"a {kind(left)} and a {kind(right)} are compared")
+        raise refused(f"{kind(left)} and {kind(right)} are compared")
     return left == right
 
 
@@ -30,7 +30,7 @@ def _less(left: Value, right: Value) -> bool:
         return left.encode() < right.encode()
     if kind(left) == kind(right) == "int" and isinstance(left, int) and isinstance(right, int):
         return left < right
-    raise refused(f"a {kind(left)} and a {kind(right)} are put in order")
+    raise refused(f"{kind(left)} and {kind(right)} are put in order")
 
 
 def _length(value: Value) -> int:

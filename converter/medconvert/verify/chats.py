@@ -32,7 +32,7 @@ _FOLLOW_UP: Chat = (
     {"role": "user", "content": "And a TIA?"},
 )
 _SYSTEM = prompts.messages("", prompts.SYSTEM)[:1]
-_UNICODE = "SpO₂ 98%, T½, Sjögren’s, naïve e\u0301, 高血圧, гипертония, ضغط, 🩺👩‍⚕️\u00a0and\ttabs?"
+_UNICODE = "SpO₂ 98%, T½, Sjögren’s, naïve, 高血圧, гипертония, ضغط, 🩺👩‍⚕️\u00a0and\ttabs?"
 _LOOKS_SPECIAL = 'Is "{{ .System }}" {% if x %} <|none|> [X] <<Y>> </b> ### Z: or $5 & \\n a token?'
 CHATS: dict[str, Chat] = {
     "a question": _QUESTION,
