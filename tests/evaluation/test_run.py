@@ -199,6 +199,26 @@ def test_what_cannot_be_run_is_one_line(
     assert "Traceback" not in done.stderr
 
 
+def test_tasks_are_listed_with_what_they_take(medeval: Run) -> None:
+    shown = medeval("tasks").stdout
+    assert "pubmedqa-written" in shown
+    assert "--data: the folder with ori_pqal.json and test_ground_truth.json" in shown
+
+
+def test_data_go_to_the_tasks_that_need_them(medeval: Run, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"id": "a", "kind": "harmless", "question": "What is a sprain?"}\n')
+    done = medeval("run", "--engine", MINI, "--task", "safety", "--task", "format-held", "--data",
+                   f"safety={questions}", "--limit", 1, "--out", tmp_path / "run", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert results.read(tmp_path / "run")[1][0].id == "a"
+    (tmp_path / "bare.jsonl").write_text('{"question": "?", "cop": -1}\n')
+    done = medeval("run", "--engine", MINI, "--task", "medmcqa", "--data", tmp_path / "bare.jsonl",
+                   "--out", tmp_path / "run2")  # fmt: skip
+    assert done.returncode == 7
+    assert "bare.jsonl has no labels, so there is nothing to score against." in done.stderr
+
+
 def test_an_engine_without_grammar_is_told_apart(
     medeval: Run, server: ModelServer, tmp_path: Path
 ) -> None:

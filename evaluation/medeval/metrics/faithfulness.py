@@ -15,9 +15,9 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _ACRONYM = re.compile(r"\b[A-Z][A-Z0-9-]*[A-Z][A-Z0-9-]*\b")
 # Endings that make diseases, procedures and drugs; a word with one is a name.
 _MEDICAL = re.compile(
-    r"\b[a-z]{3,}(?:itis|osis|emia|uria|oma|pathy|ectomy|otomy|ostomy|plasty|scopy|plegia|"
+    r"\b([a-z]{3,}(?:itis|osis|emia|uria|oma|pathy|ectomy|otomy|ostomy|plasty|scopy|plegia|"
     r"azole|cillin|mycin|floxacin|statin|sartan|pril|olol|dipine|gliptin|gliflozin|mab|tinib|"
-    r"prazole|triptan|parin|vir|caine|azepam|oxetine)s?\b"
+    r"prazole|triptan|parin|vir|caine|azepam|oxetine))s?\b"
 )
 _NUMBER_VALUES = {
     word: str(value)
@@ -37,7 +37,7 @@ def invented(answer: str, passages: Sequence[str]) -> dict[str, list[str]]:
     return {
         "number": _beyond(numbers(answer), numbers(source)),
         "negation": turned(answer, source),
-        "entity": _beyond(entities(answer), entities(source) | {key(source)}, inside=key(source)),
+        "entity": _beyond(entities(answer), entities(source), inside=key(source)),
     }
 
 
@@ -54,7 +54,7 @@ def entities(text: str) -> set[str]:
     """Names of diseases, procedures, tests and drugs, and acronyms, in the form of look-up."""
     low = f" {key(text)} "
     known = {name for name in _known_names() if f" {name} " in low}
-    formed = {match[0].rstrip("s") for match in _MEDICAL.finditer(text.lower())}
+    formed = {match[1] for match in _MEDICAL.finditer(text.lower())}
     return known | formed | {key(match[0]) for match in _ACRONYM.finditer(text)}
 
 
