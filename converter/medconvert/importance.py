@@ -69,9 +69,9 @@ class Importance:
         for name, sums in self.sums.items():
             if columns.get(name) != sums.size:
                 raise ConversionError(
-                    f"The importance matrix has {sums.size} columns for {name}, the model "
-                    f"{columns.get(name, 'no such tensor')}.",
-                    "It belongs to another model; compute it anew with --imatrix TEXT.",
+                    f"The importance matrix belongs to another model: {name} has {sums.size} "
+                    f"columns in it, and {columns.get(name, 'no place')} here.",
+                    "Compute it anew with --imatrix TEXT.",
                 )
 
     def as_llama(self) -> Any:

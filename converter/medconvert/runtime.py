@@ -6,6 +6,7 @@ Child processes only: native code can abort the process that it runs in.
 import ctypes
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,14 @@ from medllm.errors import ConversionError
 from medconvert.checkpoint import Floats
 
 Watch = Callable[[int | None, bool, object], bool]
+
+
+@cache
+def _silent() -> Any:
+    """A log callback that the library may call for as long as this process lives."""
+    from llama_cpp import llama_cpp as native
+
+    return native.llama_log_callback(lambda _level, _text, _data: None)
 
 
 class Runtime:
@@ -34,9 +43,7 @@ class Runtime:
         from llama_cpp import llama_cpp as native
 
         self._native = native
-        # Referenced for as long as the library may call them.
-        self._silent = native.llama_log_callback(lambda _level, _text, _data: None)
-        native.llama_log_set(self._silent, ctypes.c_void_p(0))
+        native.llama_log_set(_silent(), ctypes.c_void_p(0))
         native.llama_backend_init()
         path = str(file).encode()
         self._model = native.llama_model_load_from_file(path, native.llama_model_default_params())

@@ -10,7 +10,7 @@ from pathlib import Path
 from medllm import card, prompts
 from medllm.engines.llamacpp import LlamaCppEngine
 from medllm.engines.protocol import Done, Request, Token
-from medllm.errors import ConversionError, MedLLMError
+from medllm.errors import ConversionError, MedLLMError, UsageError
 
 QUESTIONS = ("What is hypertension?", "Explain the medical term: Anemia")
 MOST_TOKENS = 320
@@ -29,8 +29,8 @@ class Answers:
     tokens_per_second: float
 
 
-def ask(file: Path) -> Answers:
-    """Asks the model in `file`.
+def ask(file: Path) -> Answers | None:
+    """Asks the model in `file`; None where its context is too short for the questions.
 
     Raises:
         ConversionError: it can't be loaded, or gives no token.
@@ -50,6 +50,8 @@ def ask(file: Path) -> Answers:
                 else:
                     ends.append(event)
             adherent += card.adherent(text.strip())
+    except UsageError:
+        return None
     except MedLLMError as error:
         raise ConversionError(f"The converted model can't be used: {error.message}") from error
     finally:

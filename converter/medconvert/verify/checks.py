@@ -16,7 +16,7 @@ from typing import Any
 
 from medllm.errors import ConversionError
 
-from medconvert import parity
+from medconvert import original, parity
 from medconvert.plan import Plan
 from medconvert.quants import BF16, Quant, quant
 from medconvert.source import read_json
@@ -69,7 +69,9 @@ def verify(
 def _divergences(
     plan: Plan, parts: Mapping[str, Path], scratch: Path, progress: Progress
 ) -> list[dict[str, Any]]:
-    dtype, reason = _affordable(plan)
+    dtype, reason = original.affordable(
+        plan.parameters, read_json(plan.source.base / "config.json")
+    )
     if not dtype:
         return [{"skipped": reason} for _ in parts]
     specification = divergence.Specification(
@@ -98,23 +100,12 @@ def _divergences(
     return found
 
 
-def _affordable(plan: Plan) -> tuple[str, str]:
-    """The type that the original can be run in here, or why it can't be."""
-    import psutil
-
-    config = read_json(plan.source.base / "config.json")
-    free = psutil.virtual_memory().available
-    own = str(config.get("dtype") or config.get("torch_dtype") or "float32")
-    for dtype, size in (("float32", 4), (own, 2)):
-        if size * plan.parameters * 1.3 < free:
-            return dtype, ""
-    need = 2.6 * plan.parameters / 1e9
-    return "", f"the original takes {need:.0f} GB, {free / 1e9:.0f} GB are free"
-
-
 def _answers(plan: Plan, file: Path, *, chats: bool) -> dict[str, Any]:
     if read_json(plan.source.base / "config.json").get("is_encoder_decoder"):
         return {"skipped": "llama.cpp's chat does not run encoder-decoder models"}
     if not chats:
         return {"skipped": "no chat template; the model only completes text"}
-    return {"passed": True, **asdict(answers.ask(file))}
+    found = answers.ask(file)
+    if found is None:
+        return {"skipped": "its context is too short for the questions"}
+    return {"passed": True, **asdict(found)}

@@ -102,33 +102,12 @@ class _Sample:
     """(len(tokens), vocabulary)"""
 
 
-def _original(specification: Specification) -> Any:
-    """The merged model, in transformers."""
-    import torch
-    from transformers import (
-        AutoConfig,
-        AutoModelForCausalLM,
-        AutoModelForSeq2SeqLM,
-        BitsAndBytesConfig,
+def _load(specification: Specification) -> Any:
+    from medconvert import original
+
+    return original.load(
+        specification.base, specification.adapter, specification.four_bit, specification.dtype
     )
-
-    settings: dict[str, Any] = {"dtype": getattr(torch, specification.dtype)}
-    if specification.four_bit:
-        kind, _, double = specification.four_bit.partition("-")
-        settings["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type=kind,
-            bnb_4bit_use_double_quant=bool(double),
-            bnb_4bit_compute_dtype=settings["dtype"],
-        )
-    config = AutoConfig.from_pretrained(specification.base, local_files_only=True)
-    reader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = reader.from_pretrained(specification.base, local_files_only=True, **settings)
-    if specification.adapter:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, specification.adapter)
-    return model.eval()
 
 
 def _sample(model: Any, ids: list[int]) -> _Sample:
@@ -143,21 +122,20 @@ def _sample(model: Any, ids: list[int]) -> _Sample:
             input_ids=read, max_new_tokens=ANSWER_TOKENS, do_sample=False, num_beams=1
         )
         logits = model(input_ids=read, decoder_input_ids=answer).logits[0]
+        if getattr(model.config, "scale_decoder_outputs", False):
+            # A tied T5 narrows its logits in transformers, and not in llama.cpp.
+            logits = logits * model.config.d_model**0.5
     return _Sample(ids, answer[0].tolist(), logits.float().numpy())
 
 
 def _compare(specification: Specification) -> dict[str, Any]:
-    from transformers import AutoTokenizer
-    from transformers.utils import logging
-
+    from medconvert import original
     from medconvert.runtime import Runtime
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(specification.base, local_files_only=True)
+    tokenizer = original.load_tokenizer(specification.base)
     texts = [list(tokenizer(text)["input_ids"])[:MOST_TOKENS] for text in held_texts()]
     steps = len(texts) * (1 + len(specification.files))
-    model, samples, done = _original(specification), [], 0
+    model, samples, done = _load(specification), [], 0
     for ids in texts:
         samples.append(_sample(model, ids))
         child.report(done := done + 1, steps)
