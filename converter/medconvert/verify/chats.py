@@ -85,17 +85,15 @@ def check(folder: Path, file: Path, family: str | None = None) -> Chats:
     Args:
         folder: the model's own tokenizer, in the format of Hugging Face.
         file: the GGUF.
-        family: name of the chat family; None: it is recognised by the template.
+        family: recorded name of the chat family; where it is none that is known here,
+            the family is recognised by the template.
 
     Returns:
         Counts, with `failure` set where something differs.
 
     Raises:
-        UsageError: there is no such family.
         ConversionError: the tokenizer or the GGUF can't be used.
     """
-    if family:
-        chat_families.family(family)
     arguments = [str(folder.resolve()), str(file.resolve()), *([family] if family else [])]
     answer = child.run("medconvert.verify.chats", arguments, "comparing the chat templates")
     if error := answer.get("error"):
@@ -104,7 +102,7 @@ def check(folder: Path, file: Path, family: str | None = None) -> Chats:
 
 
 def measure(folder: Path, file: Path, name: str | None) -> Chats:
-    """The comparison, in this process.
+    """The comparison, in this process; `name` is that of the family, as in `check`.
 
     Raises:
         MedLLMError: the GGUF or its template can't be used.
@@ -114,7 +112,7 @@ def measure(folder: Path, file: Path, name: str | None) -> Chats:
         return Chats()
     converted = Converted(file)
     family = chat_families.recognise(converted.source, converted.bos, converted.eos)
-    if name:
+    if name in chat_families.FAMILIES:
         family = chat_families.family(name).spelled(converted.bos, converted.eos)
     compared = _compare(own, converted, family)
     return compared if compared.failure else _ended(compared, own, converted, family)

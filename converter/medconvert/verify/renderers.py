@@ -34,14 +34,15 @@ class Own:
         self.has_template = bool(self._tokenizer.chat_template)
 
     def text(self, chat: Chat) -> str:
-        """The prompt; a system text goes into the first question where the template refuses one."""
+        """The prompt; where the template refuses a system text, with that in the first question."""
+        from medllm.engines.template import folded
+
         try:
             return self._apply(chat)
         except Exception:
             if chat[0]["role"] != "system":
                 raise
-            content = f"{chat[0]['content']}\n\n{chat[1]['content']}"
-            return self._apply(({"role": "user", "content": content}, *chat[2:]))
+            return self._apply(folded(chat))
 
     def _apply(self, chat: Chat) -> str:
         return str(

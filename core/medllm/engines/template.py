@@ -61,7 +61,7 @@ class ChatTemplate:
             return self._render(messages)
         except TemplateError as error:
             if messages and messages[0]["role"] == "system" and len(messages) > 1:
-                return self._render_checked(_folded(messages))
+                return self._render_checked(folded(messages))
             raise _broken(error) from error
         except Exception as error:  # a template can fail in any way that Python can
             raise _broken(error) from error
@@ -87,7 +87,8 @@ class ChatTemplate:
             return False
 
 
-def _folded(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+def folded(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """A chat whose system text stands before its first question, for templates without one."""
     first: Message = {
         "role": "user",
         "content": f"{messages[0]['content']}\n\n{messages[1]['content']}",
