@@ -57,7 +57,12 @@ class Chats:
     family: str = ""
     """Empty where it is not known; the Ollama template is then not compared."""
     bos: int = 0
-    """BOS tokens that a prompt begins with."""
+    """BOS tokens that a prompt begins with in llama.cpp and Ollama."""
+    bos_added: bool = False
+    """Whether that BOS comes from the GGUF's settings, and transformers has none in a chat.
+
+    Many ChatML models are so, and every converter leaves them so: it is said, and no failure.
+    """
     end: str = ""
     """The token that ends an answer in the template."""
     built_in: int | None = None
@@ -73,6 +78,7 @@ class Chats:
             return "the model has no chat template"
         ollama = f"and Ollama ({self.family})" if self.family else "(no Ollama template known)"
         line = f"{self.chats} chats alike in transformers, GGUF {ollama}, {self.bos} BOS, "
+        line += "which the template leaves out, " if self.bos_added else ""
         line += f"answers end with {self.end}"
         if self.built_in is not None and self.built_in < self.chats:
             line += f"; llama.cpp without Jinja: {self.built_in} of {self.chats}"
@@ -111,9 +117,7 @@ def measure(folder: Path, file: Path, name: str | None) -> Chats:
     if not own.has_template:
         return Chats()
     converted = Converted(file)
-    family = chat_families.recognise(converted.source, converted.bos, converted.eos)
-    if name in chat_families.FAMILIES:
-        family = chat_families.family(name).spelled(converted.bos, converted.eos)
+    family = chat_families.of_model(name, converted.source, converted.bos, converted.eos)
     compared = _compare(own, converted, family)
     return compared if compared.failure else _ended(compared, own, converted, family)
 
@@ -123,20 +127,24 @@ def _compare(own: Own, converted: Converted, family: ChatFamily | None) -> Chats
     if family:
         renderers[f"the Ollama template of {family.name}"] = converted.by_ollama(family)
     begun = Chats(len(CHATS), family=family.name if family else "")
-    tokens, bos, alike = 0, 0, []
+    tokens, alike, bos = 0, [], converted.vocabulary.bos
     for what, chat in CHATS.items():
         readings = list(own.readings(own.text(chat)))
         tokens += len(readings[0])
-        bos = max(bos, _leading(readings[0], converted.vocabulary.bos))
-        if bos > 1:
-            return replace(begun, bos=bos, failure=f"In {what}, the prompt begins with {bos} BOS.")
+        count = _leading(readings[0], bos)
+        if count > 1:
+            return replace(begun, failure=f"In {what}, the prompt begins with {count} BOS.")
+        added = converted.vocabulary.wants_bos and not count
+        if added:
+            readings = [[bos, *reading] for reading in readings]
+        begun = replace(begun, bos=count + added, bos_added=added)
         for renderer, render in renderers.items():
             if (got := render(chat)) not in readings:
                 failure = _difference(renderer, what, got, readings[0], converted.vocabulary)
                 return replace(begun, failure=failure)
         if (built_in := converted.built_in(chat)) is not None:
             alike.append(built_in in readings)
-    return replace(begun, tokens=tokens, bos=bos, built_in=sum(alike) if alike else None)
+    return replace(begun, tokens=tokens, built_in=sum(alike) if alike else None)
 
 
 def _leading(tokens: list[int], token: int) -> int:

@@ -1,11 +1,13 @@
 """All checks of a conversion, run on the files before they get their names.
 
 - tokens: the GGUF cuts text as the model's own tokenizer does (`medconvert.parity`).
+- template: chats are the same tokens in transformers, here and in Ollama, begin with one BOS
+  and end with a token that stops (`chats`).
 - divergence: it predicts what the merged model predicts (`divergence`).
 - answers: it loads, answers, stops by itself and keeps the format (`answers`).
 
-The first must pass; the second must stay under a limit that no faithful conversion comes
-near; of the third it must load and answer, the rest is reported.
+The first two must pass; the third must stay under a limit that no faithful conversion comes
+near; of the last it must load and answer, the rest is reported.
 """
 
 import math
@@ -20,7 +22,7 @@ from medconvert import original, parity
 from medconvert.plan import Plan
 from medconvert.quants import BF16, Quant, quant
 from medconvert.source import read_json
-from medconvert.verify import answers, divergence
+from medconvert.verify import answers, chats, divergence
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, the steps done and the steps that there are (0: unknown)."""
@@ -53,17 +55,31 @@ def verify(
         ConversionError: a check failed; the message says which and how.
     """
     progress("Comparing tokens", 0, 0)
-    tokens = {"passed": True, **asdict(parity.check(plan.source.base, next(iter(parts.values()))))}
+    first = next(iter(parts.values()))
+    tokens = {"passed": True, **asdict(parity.check(plan.source.base, first))}
+    progress("Comparing chats", 0, 0)
+    template = _template(plan, first)
     divergences = _divergences(plan, parts, scratch, progress)
     found: dict[str, dict[str, Any]] = {}
     for (name, file), diverging in zip(parts.items(), divergences, strict=True):
         progress(f"Asking {name}", 0, 0)
         found[name] = {
             "tokens": tokens,
+            "template": template,
             "divergence": diverging,
-            "answers": _answers(plan, file, chats=bool(tokens["chats"])),
+            "answers": _answers(plan, file, chats="skipped" not in template),
         }
     return found
+
+
+def _template(plan: Plan, file: Path) -> dict[str, Any]:
+    trained = plan.source.record
+    found = chats.check(plan.source.base, file, trained.chat_family if trained else None)
+    if found.failure:
+        raise ConversionError(found.failure, _LOST)
+    if not found.chats:
+        return {"skipped": "no chat template; the model only completes text"}
+    return {"passed": True, **asdict(found), "said": found.said()}
 
 
 def _divergences(

@@ -21,8 +21,12 @@ def text(verify: Mapping[str, Any]) -> str:
 def _outcome(name: str, found: Mapping[str, Any]) -> str:
     if "skipped" in found:
         return f"skipped: {found['skipped']}"
-    describe = {"tokens": _tokens, "divergence": _divergence, "answers": _answers}.get(name)
-    return describe(found) if describe else str(found.get("said", "passed"))
+    describe = {
+        "tokens": _tokens,
+        "divergence": _divergence,
+        "answers": _answers,
+    }.get(name)
+    return describe(found) if describe else str(found["said"])
 
 
 def _tokens(found: Mapping[str, Any]) -> str:
