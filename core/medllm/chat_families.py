@@ -3,6 +3,7 @@
 family("mistral").jinja             what tokenizer_config.json and the GGUF carry
 family("mistral").ollama_template   what a Modelfile's TEMPLATE says
 recognise(template, "<s>", "</s>")  the family that a model's own template belongs to
+of_model("mistral", template, "<s>", "</s>")    by its recorded name, else by the template
 """
 
 from dataclasses import dataclass, field, replace
@@ -128,6 +129,22 @@ def family(name: str) -> ChatFamily:
         raise UsageError(
             f"There is no chat family {name!r}.", f"There are: {', '.join(FAMILIES)}."
         ) from None
+
+
+def of_model(
+    recorded: str | None, template: str | None, bos: str = "", eos: str = ""
+) -> ChatFamily | None:
+    """The family of a model, with the model's spellings (`ChatFamily.spelled`).
+
+    Args:
+        recorded: `chat_family` of run.json; a name that is not known here counts as none.
+        template: Jinja, as the tokenizer or the GGUF carries it; decides where nothing else does.
+        bos: spelling of the model's BOS token, may be empty.
+        eos: spelling of its EOS token.
+    """
+    if recorded and recorded in FAMILIES:
+        return FAMILIES[recorded].spelled(bos, eos)
+    return recognise(template, bos, eos)
 
 
 def recognise(template: str | None, bos: str = "", eos: str = "") -> ChatFamily | None:

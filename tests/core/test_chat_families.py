@@ -135,6 +135,16 @@ def test_the_models_own_spellings_are_taken() -> None:
     assert "</s>" not in later
 
 
+@pytest.mark.parametrize(
+    ("recorded", "family"),
+    [("llama2", "llama2"), ("our-own", "mistral"), ("", "mistral"), (None, "mistral")],
+)
+def test_the_recorded_name_goes_before_the_template(recorded: str | None, family: str) -> None:
+    found = chat_families.of_model(recorded, FAMILIES["mistral"].jinja, "<b>", "<e>")
+    assert found
+    assert (found.name, found.stops[0]) == (family, "<e>")
+
+
 def test_a_token_that_does_not_exist_is_no_stop() -> None:
     assert FAMILIES["mistral"].spelled("", "").stops == ("[INST]",)
 

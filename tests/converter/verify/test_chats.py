@@ -62,7 +62,7 @@ def test_the_chats_of_a_family_are_the_same_everywhere(name: str, tmp_path: Path
     assert found.failure == ""
     assert (found.chats, found.family) == (len(chats.CHATS), name)
     assert found.tokens > 250
-    assert found.bos == family.writes_bos
+    assert (found.bos, found.bos_added) == (family.writes_bos, False)
     assert found.end == ENDS.get(name, "</s>")
     assert found.built_in == BUILT_IN[name]
 
@@ -107,18 +107,17 @@ def test_a_difference_in_follow_ups_alone_is_found(tmp_path: Path) -> None:
     assert "'<s>'" in found.failure
 
 
-@pytest.mark.parametrize(
-    ("before", "failure"),
-    [
-        ("{{ bos_token }}{{ bos_token }}", "In a question, the prompt begins with 2 BOS."),
-        # The GGUF says that BOS is added, and the template leaves it out.
-        ("", "In a question, the template in the GGUF differs"),
-    ],
-)
-def test_bos_is_counted(before: str, failure: str, tmp_path: Path) -> None:
-    template = FAMILIES["llama3"].jinja.replace("{{- bos_token }}", before)
+def test_two_bos_are_said(tmp_path: Path) -> None:
+    template = "{{ bos_token }}" + FAMILIES["llama3"].jinja
     found = chats.measure(*make(tmp_path / "model", zoo.llama3, template), None)
-    assert found.failure.startswith(failure)
+    assert found.failure == "In a question, the prompt begins with 2 BOS."
+
+
+def test_a_bos_that_the_gguf_adds_of_itself_is_said(tmp_path: Path) -> None:
+    template = FAMILIES["llama3"].jinja.replace("{{- bos_token }}", "")
+    found = chats.measure(*make(tmp_path / "model", zoo.llama3, template), None)
+    assert (found.failure, found.family, found.bos, found.bos_added) == ("", "llama3", 1, True)
+    assert "1 BOS, which the template leaves out" in found.said()
 
 
 def test_an_answer_that_nothing_ends_is_said(tmp_path: Path) -> None:
