@@ -6,6 +6,7 @@ behind it (the ids of BOS, EOS and padding).
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from medllm.run_record import RunRecord
 
 from medconvert import child, original
 from medconvert.families.rope import read_rope
-from medconvert.formats import output, trial
+from medconvert.formats import choices, output, trial
 from medconvert.formats.options import Options, Progress
 from medconvert.formats.trial import Trial
 from medconvert.formats.whole import need_memory, parameters_of, refuse_quantized, whole_model
 from medconvert.source import Source, read_json
+from medconvert.verify.divergence import MOST_TOKENS
 
 # The rotary embeddings that come out right, by architecture.
 _ROPES = {
@@ -29,6 +31,7 @@ _ROPES = {
 }
 _BYTES = {"fp32": 4.0, "int4": 0.75}
 """A weight takes in the output, about."""
+_SHORTEST = MOST_TOKENS + choices.CONTINUE
 
 
 def export(source: Source, out: Path, options: Options, progress: Progress) -> RunRecord:
@@ -48,7 +51,7 @@ def export(source: Source, out: Path, options: Options, progress: Progress) -> R
         need_memory(parameters)
         with whole_model(source, options, out, progress) as model:
             progress("Building the graph", 0, 0)
-            _build(model, part, source, options)
+            _build(model, part, source, options, context_of(config))
         made = time.monotonic()
         verify = _check(source, part, options, parameters, config, progress)
         seconds = {"build": round(made - begun, 2), "verify": round(time.monotonic() - made, 2)}
@@ -75,16 +78,46 @@ def _refuse(config: dict[str, Any]) -> None:
             f"Those that can: {', '.join(_ROPES)}.",
         )
     refuse_quantized(config)
+    context_of(config)
     try:
         read_rope(config, _ROPES[architecture])
     except ConversionError as error:
         raise ConversionError(f"To ONNX: {error.message}", error.hint) from error
 
 
-def _build(model: Path, part: Path, source: Source, options: Options) -> None:
+def context_of(config: Mapping[str, Any]) -> int:
+    """Tokens up to which the graph attends as the model does.
+
+    Where the model attends to a sliding window of the last tokens, the graph attends to
+    all; up to the window's length that is the same.
+
+    Args:
+        config: the content of config.json.
+
+    Raises:
+        ConversionError: it does not say, or the window is shorter than a question with its
+            answer.
+    """
+    context = config.get("max_position_embeddings")
+    if not isinstance(context, int):
+        raise ConversionError("config.json lacks max_position_embeddings.")
+    mistral = config.get("model_type") == "mistral"
+    # transformers takes 4096 for a Mistral whose config.json is silent.
+    window = config.get("sliding_window", 4096 if mistral else None)
+    if window is None or not (mistral or config.get("use_sliding_window")):
+        return context
+    if window < _SHORTEST:
+        raise ConversionError(
+            f"A sliding window of {window} tokens can't be exported to ONNX.",
+            f"The graph would be good for texts of that length only; {_SHORTEST} are needed.",
+        )
+    return min(context, int(window))
+
+
+def _build(model: Path, part: Path, source: Source, options: Options, context: int) -> None:
     answer = child.run(
         "medconvert.formats.onnx_builder",
-        [str(model), str(part), options.precision, str(source.base)],
+        [str(model), str(part), options.precision, str(source.base), str(context)],
         "building the ONNX graph",
     )
     if error := answer.get("error"):

@@ -5,7 +5,7 @@ of another model's vocabulary, and the builder passes them on: generation would 
 any token that has such a number. It runs in a process of its own, as it holds the whole
 model:
 
-    python -m medconvert.formats.onnx_builder MODEL OUT PRECISION BASE
+    python -m medconvert.formats.onnx_builder MODEL OUT PRECISION BASE CONTEXT
 """
 
 import json
@@ -20,6 +20,8 @@ from medconvert import child, original
 from medconvert.source import read_json
 
 CONFIG = "genai_config.json"
+# The reduced cache of sliding windows fails on a text longer than the window.
+_EXTRA = ["windowed_kv_cache=false"]
 
 
 def _build(model: Path, out: Path, precision: str) -> None:
@@ -27,7 +29,7 @@ def _build(model: Path, out: Path, precision: str) -> None:
 
     with tempfile.TemporaryDirectory() as cache:
         named = ("", str(model), str(out), precision, "cpu", cache)
-        builder.create_model(*named, **builder.parse_extra_options(*named, []))
+        builder.create_model(*named, **builder.parse_extra_options(*named, _EXTRA))
 
 
 def special_tokens(base: Path, tokenizer: Any) -> dict[str, Any]:
@@ -58,17 +60,19 @@ def special_tokens(base: Path, tokenizer: Any) -> dict[str, Any]:
     }
 
 
-def _mend(out: Path, base: Path) -> None:
+def _mend(out: Path, base: Path, context: int) -> None:
     file = out / CONFIG
     config = read_json(file)
+    config["model"]["context_length"] = context
+    config["search"]["max_length"] = context
     config["model"] |= special_tokens(base, original.load_tokenizer(str(base)))
     file.write_text(json.dumps(config, indent=4), encoding="utf-8")
 
 
-def _main(model: Path, out: Path, precision: str, base: Path) -> dict[str, Any]:
+def _main(model: Path, out: Path, precision: str, base: Path, context: int) -> dict[str, Any]:
     try:
         _build(model, out, precision)
-        _mend(out, base)
+        _mend(out, base, context)
     except ConversionError as error:
         return {"error": error.message}
     except Exception as error:  # whatever the builder raises, the user gets one line
@@ -81,4 +85,5 @@ if __name__ == "__main__":
     from medllm import guard
 
     guard.install()
-    child.answer(_main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])))
+    model, out, precision, base, context = sys.argv[1:]
+    child.answer(_main(Path(model), Path(out), precision, Path(base), int(context)))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from medconvert import formats, original
 from medconvert.formats import Options
+from medconvert.formats.onnx import context_of
 from medconvert.formats.onnx_builder import special_tokens
 from medconvert.source import Source
 from medllm import run_record
@@ -39,6 +40,7 @@ def test_a_merged_model_chooses_the_tokens_of_the_original(tmp_path: Path) -> No
     tokenizer = original.load_tokenizer(str(model.folder))
     assert config["bos_token_id"] == tokenizer.bos_token_id
     assert config["eos_token_id"] == tokenizer.eos_token_id
+    assert config["context_length"] == 512
     stored = run_record.read(out)
     assert set(stored.outputs) | {"run.json"} == {file.name for file in out.iterdir()}
     assert stored.verify == run.verify
@@ -84,6 +86,7 @@ def test_special_tokens_are_those_that_the_files_name(
         # The builder leaves the scaling out without a word.
         ("llama2", {}, "rotary embedding 'linear'"),
         ("qwen2", {}, "rotary embedding 'yarn'"),
+        ("mistral3", {"sliding_window": 16}, "sliding window of 16"),
         ("qwen3", {"quantization_config": {"bits": 4}}, "quantized already"),
     ],
 )
@@ -96,3 +99,18 @@ def test_what_would_come_out_wrong_is_refused(
     with pytest.raises(ConversionError, match=said):
         export(base, tmp_path / "out")
     assert [one.name for one in tmp_path.iterdir()] == ["base"]
+
+
+@pytest.mark.parametrize(
+    ("config", "context"),
+    [
+        ({"model_type": "llama", "sliding_window": 512}, 32768),
+        ({"model_type": "mistral", "sliding_window": None}, 32768),
+        ({"model_type": "mistral", "sliding_window": 512}, 512),
+        ({"model_type": "mistral"}, 4096),
+        ({"model_type": "qwen2", "sliding_window": 512, "use_sliding_window": False}, 32768),
+        ({"model_type": "qwen2", "sliding_window": 512, "use_sliding_window": True}, 512),
+    ],
+)
+def test_texts_may_be_as_long_as_a_sliding_window(config: dict[str, Any], context: int) -> None:
+    assert context_of({"max_position_embeddings": 32768, **config}) == context
