@@ -30,7 +30,7 @@ mini: $(VENV)/dev.done
 	$(BIN)/python benchmarks/mini_model.py --run $(RUN)
 
 bench: $(VENV)/dev.done
-	@for claim in decode_host warm_prefix first_paint mini_model; do $(BIN)/python benchmarks/$$claim.py || exit 1; done
+	@for claim in decode_host warm_prefix first_paint quantizers mini_model; do $(BIN)/python benchmarks/$$claim.py || exit 1; done
 
 # The compiler is asked for before pip begins, since llama-cpp-python is built from source.
 $(VENV)/python.done:

@@ -9,7 +9,7 @@ from typing import Any
 
 from medllm.errors import ConversionError, MissingExtraError
 
-from medconvert import checkpoint, general
+from medconvert import checkpoint, general, ggml
 from medconvert.adapter import read_adapter
 from medconvert.families import family_of
 from medconvert.four_bit import Code, FourBit
@@ -121,9 +121,10 @@ def plan(source: Source, options: Options) -> Plan:
 
 
 def need_extra() -> None:
-    """Raises MissingExtraError where a package of the extra `convert` is missing."""
+    """Raises MissingExtraError where a package is missing, UsageError for an unknown switch."""
     from importlib.util import find_spec
 
     for package in ("gguf", "torch", "transformers"):
         if find_spec(package) is None:
             raise MissingExtraError("convert", package)
+    ggml.quantizers()  # a wrong switch is refused before any work

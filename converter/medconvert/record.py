@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from medllm import files, run_record
 from medllm.run_record import RunRecord
 
+from medconvert import ggml
 from medconvert.plan import Plan
 from medconvert.quants import Quant
 
@@ -44,6 +45,7 @@ def write(
             "merge_into": options.four_bit or "original",
             "imatrix": options.imatrix.name if options.imatrix else "",
             "threads": options.threads,
+            "quantizers": ggml.quantizers(),
         },
         inputs=inputs,
         outputs={out.name: files.sha256(out)},
