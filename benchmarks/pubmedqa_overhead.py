@@ -6,8 +6,10 @@ FOLDER holds ori_pqal.json and test_ground_truth.json. Bare is the engine's stre
 its end, question after question, its answers thrown away; medeval adds the order, the store
 on disk, the looks for loops, the judgement, intervals by bootstrap and the report. One engine
 on either side, loaded afresh each time; rounds take turns. The ratio is that of each side's
-quickest round, the one that other programs disturbed least; beside it that of processor time,
-hosts included, which they disturb less still. Target: at most 1.05.
+quickest round, the one that other programs disturbed least. On a busy machine that still
+varies by more than the target, since the engine's host takes nearly all the time on both sides;
+so the processor time of medeval's own process, which others hardly touch, is shown beside it:
+bare plus what that process adds, against bare. Target: at most 1.05.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from medllm import paths
 from medllm.errors import UsageError
 
 Cost = tuple[float, float]
-"""Seconds on the clock and of processor time."""
+"""Seconds on the clock, and of this process's processor time."""
 
 
 def bare(work: Plan) -> Cost:
@@ -53,11 +55,9 @@ def through_medeval(work: Plan) -> Cost:
 
 
 def processor_seconds() -> float:
-    """Processor time of this process and of the engine hosts that have ended."""
-    own, ended = (
-        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
+    """Processor time of this process, without the engine's host."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime
 
 
 def main() -> None:
@@ -73,11 +73,12 @@ def main() -> None:
     work = evaluation.plan(spec, [task], {task.name: asked.data}, 0, asked.limit)
     through_medeval(work)  # libraries and file cache
     pairs = [(bare(work), through_medeval(work)) for _ in range(asked.rounds)]
+    alone, whole = (min(cost[0] for cost in side) for side in zip(*pairs, strict=True))
+    added = min(there[1] for _, there in pairs) - min(here[1] for here, _ in pairs)
     print(f"{asked.limit} questions")
-    print(f"{'':12}{'bare s':>9}{'medeval s':>11}{'ratio':>8}{'target':>9}")
-    for index, name in enumerate(("clock", "processor")):
-        alone, whole = (min(cost[index] for cost in side) for side in zip(*pairs, strict=True))
-        print(f"{name:12}{alone:9.2f}{whole:11.2f}{whole / alone:8.3f}{'<= 1.05':>9}")
+    print(f"{'':14}{'bare s':>9}{'medeval s':>11}{'ratio':>8}{'target':>9}")
+    for name, seconds in (("clock", whole), ("own processor", alone + added)):
+        print(f"{name:14}{alone:9.2f}{seconds:11.2f}{seconds / alone:8.3f}{'<= 1.05':>9}")
 
 
 if __name__ == "__main__":
