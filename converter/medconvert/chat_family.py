@@ -23,10 +23,9 @@ def of_gguf(file: Path, header: Header, recorded: str = "") -> ChatFamily | None
     """
     bos, eos = (_special(file, header, name) for name in ("bos", "eos"))
     name = recorded or header.metadata.get("medllm.chat_family", "")
-    if name in chat_families.FAMILIES:
-        return chat_families.family(name).spelled(bos, eos)
     template = header.metadata.get("tokenizer.chat_template")
-    return chat_families.recognise(template if isinstance(template, str) else None, bos, eos)
+    template = template if isinstance(template, str) else None
+    return chat_families.of_model(str(name), template, bos, eos)
 
 
 def _special(file: Path, header: Header, name: str) -> str:
