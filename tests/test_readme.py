@@ -1,4 +1,4 @@
-"""Every command that the README shows is run, in the form in which it is shown.
+"""Every command that the READMEs show is run, in the form in which it is shown.
 
 Where a command would take an hour or needs a person, the row says what is run in its place.
 """
@@ -15,6 +15,7 @@ from medllm import paths
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MANUAL = (ROOT / "converter" / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 
 SMALL_RUN = (
@@ -34,8 +35,9 @@ PLACES = {
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    blocks = re.findall(r"^```sh\n(.*?)^```", README + MANUAL, re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
+    return list(dict.fromkeys(lines))
 
 
 def environment() -> dict[str, str]:
