@@ -169,9 +169,10 @@ def test_a_host_that_does_not_stop_is_killed_and_comes_again(engine: LlamaCppEng
 
 
 def test_a_silent_host_is_an_error_not_a_wait(tiny_model: Path) -> None:
-    engine = LlamaCppEngine(tiny_model, patience=0.3)
+    engine = LlamaCppEngine(tiny_model)
     try:
         engine.load()
+        engine._patience = 0.3
         assert engine.host_pid
         events = engine.stream(ENDLESS)
         next(events)
