@@ -23,9 +23,10 @@ TRAIN_RECORD, CURVE = "medical-llm-mini.train.json", "medical-llm-mini.curve.png
 TEXT = """\
 # The built-in models
 
-`medical-llm-mini.q4_k_m.gguf` answers in `medtui` unless another model is named. It knows the
-{cards} curated cards of `data/cards` and nothing else; the assistant shows the card itself where
-an answer strays from it, and gives no answer to a term that has no card.
+`medical-llm-mini.q4_k_m.gguf` answers in `medtui` unless another model is named. It knows {cards} of
+the curated cards of `data/cards` (those of the splits train and test) and nothing else; the
+assistant shows the card itself where an answer strays from it or the model doesn't know the term,
+and gives no answer to a term that has no card.
 `medical-llm-mini-base.q4_k_m.gguf` is the same model before tuning, kept for the comparison.
 
 Educational information only: no medical advice, no diagnosis, no doses. Not for use in care
@@ -37,7 +38,7 @@ without a clinician. English only. Licence: Apache-2.0.
 
 - A Llama of {parameters:,} parameters: {layers} layers, width {hidden}, {heads} heads, context
   {context} tokens, a byte-level BPE vocabulary of {vocabulary} tokens of its own.
-- Pre-trained for {pre_epochs:g} epochs on prose without headings, made from all {cards} cards:
+- Pre-trained for {pre_epochs:g} epochs on prose without headings, made from the {cards} cards:
   {pre_tokens:,.0f} tokens, last loss {pre_loss:.3f}.
 - LoRA (r={r}, alpha={alpha:g}) tuned for {tune_epochs:g} epochs on questions and cards of the
   {train_cards} train cards: {tune_tokens:,.0f} tokens, last loss {tune_loss:.3f}. The cards of the
@@ -80,7 +81,7 @@ def readme(table: str) -> str:
 
     record = run_record.RunRecord.model_validate(json.loads((MODELS / TRAIN_RECORD).read_text()))
     settings, metrics = record.settings, record.metrics
-    cards = builtin_cards()
+    cards = [card for card in builtin_cards() if card.split != "extra"]
     tuned, base = paths.builtin_model(), paths.builtin_base_model()
     converted = json.loads(tuned.with_suffix(".run.json").read_text())
     return TEXT.format(

@@ -1,7 +1,7 @@
 """Readers of the public vocabularies that confirm the cards' codes.
 
 The folder is named by MEDLLM_PUBLIC_DATA. It holds MONDO's exact matches
-(mondo/*.sssom.tsv), subsets of the Disease Ontology (doid/*.obo), HPO's layperson
+(mondo/*.sssom.tsv) and rare diseases (mondo/new-rare-diseases.tsv), subsets of the Disease Ontology (doid/*.obo), HPO's layperson
 synonyms (hp/layperson-synonyms.tsv), each as published by its project.
 """
 
@@ -31,6 +31,7 @@ def confirmed_names(data: Path) -> Names:
     names: Names = defaultdict(set)
     for file in sorted((data / "mondo").glob("*exactmatch*.tsv")):
         _read_sssom(file, names)
+    _read_rare(data / "mondo" / "new-rare-diseases.tsv", names)
     for file in sorted((data / "doid").glob("*.obo")):
         _read_obo(file, names)
     _read_layperson(data / "hp" / "layperson-synonyms.tsv", names)
@@ -44,6 +45,13 @@ def _read_sssom(file: Path, names: Names) -> None:
             labels = {key(row["subject_label"]), key(row.get("object_label") or "")} - {""}
             names[row["subject_id"]] |= labels
             names[row["object_id"].replace("Orphanet", "ORPHA")] |= labels
+
+
+def _read_rare(file: Path, names: Names) -> None:
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
+            synonyms = (row["SYNONYMS"] or "").split("|")
+            names[row["ID"]] |= {key(name) for name in (row["LABEL"], *synonyms)} - {""}
 
 
 def _read_obo(file: Path, names: Names) -> None:

@@ -41,7 +41,8 @@ def run(recipe: Recipe, out: Path) -> RunRecord:
 
     torch.set_num_threads(os.cpu_count() or 1)
     training.keep_freed_memory()
-    work, cards = out / "work", builtin_cards()
+    work = out / "work"
+    cards = [card for card in builtin_cards() if card.split != "extra"]
     base, adapter = out / "base", out / "adapter"
     if not base.is_dir():
         pretrain.run(recipe, cards, work / "base", base)
