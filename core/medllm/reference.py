@@ -22,6 +22,31 @@ Category = Literal[
 Split = Literal["train", "test", "extra"]
 
 
+Speciality = Literal[
+    "cardiology",
+    "neurology",
+    "pulmonology",
+    "gastroenterology",
+    "nephrology",
+    "endocrinology",
+    "hematology",
+    "oncology",
+    "infectious disease",
+    "rheumatology",
+    "dermatology",
+    "psychiatry",
+    "ophthalmology",
+    "otolaryngology",
+    "obstetrics & gynecology",
+    "urology",
+    "orthopedics",
+    "medical genetics",
+    "immunology",
+    "emergency medicine",
+    "general medicine",
+]
+
+
 class WordPart(BaseModel):
     """A building block of a term: `hyper-`, "above, too much"."""
 
@@ -43,6 +68,8 @@ class ReferenceCard(BaseModel):
     category: Category
     split: Split
     """`train` and `test` follow the mini recipe; `extra` cards are in neither."""
+    speciality: Speciality
+    """The field of medicine that it belongs to most."""
     synonyms: tuple[str, ...] = ()
     abbreviation: str | None = None
     codes: tuple[str, ...] = ()

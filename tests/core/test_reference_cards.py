@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
+from typing import get_args
 
 import pytest
 from medeval.readability import flesch_kincaid_grade
 from medllm import card
-from medllm.reference import ReferenceCard, builtin_cards
+from medllm.reference import ReferenceCard, Speciality, builtin_cards
 from medllm.terminology.normalise import key
 
 from tests import public_data
@@ -32,11 +33,18 @@ CITATION = re.compile(
 
 
 def texts(entry: ReferenceCard) -> str:
-    return " ".join((*entry.card.parts(), entry.plain))
+    # The only year is part of a disease's name.
+    return " ".join((*entry.card.parts(), entry.plain)).replace("disease 2019", "disease")
 
 
 def test_counts_follow_the_split_of_the_mini_recipe() -> None:
     assert Counter((c.category, c.split) for c in CARDS if c.split != "extra") == COUNTS
+
+
+def test_the_fields_of_medicine_are_all_there() -> None:
+    fields = Counter(c.speciality for c in CARDS)
+    assert set(fields) == set(get_args(Speciality))
+    assert sum(count >= 10 for count in fields.values()) >= 12
 
 
 def test_ids_and_names_are_unique() -> None:

@@ -7,6 +7,7 @@ HYPERTENSION = ReferenceCard(
     term="Hypertension",
     category="terminology",
     split="train",
+    speciality="cardiology",
     synonyms=("High blood pressure",),
     codes=("DOID:10763",),
     definition="Hypertension is blood pressure that stays above the usual range over time.",
