@@ -71,13 +71,17 @@ def questions(card: ReferenceCard) -> list[str]:
 def prose_answers(card: ReferenceCard) -> list[Prose]:
     """Questions, in the chat's form, that the card's prose answers, still without headings.
 
-    Three give all of it; four more, short ones, give the definition alone, so that
-    name and meaning are seen together often at little cost.
+    Each kind of question is answered in full. Only the last answer begins with the name:
+    the others must be found by the name in the question, as those of the tuning must.
     """
-    answers = [*(paragraphs(card, lead) for lead in range(3)), *[card.definition] * 4]
+    asked = _spread(questions(card), 5)
+    named = f"**{card.term}**: "
     return [
-        {"prompt": f"{USER}{question}{ASSISTANT}", "completion": f"**{card.term}**: {answer}"}
-        for question, answer in zip(_spread(questions(card), len(answers)), answers, strict=True)
+        {
+            "prompt": f"{USER}{question}{ASSISTANT}",
+            "completion": (named if question == asked[-1] else "") + paragraphs(card, lead),
+        }
+        for lead, question in enumerate(asked)
     ]
 
 
@@ -96,7 +100,7 @@ def words_of_the_form() -> list[Prose]:
         ("holds", ("the meaning", "the cause or the way it works", "its use in care", "a warning")),
         ("gives", ("one sentence", "a few more", "a reason to know it", "a word of caution")),
     ]
-    return [
+    sentences: list[Prose] = [
         {
             "prompt": "Words:",
             "completion": " "
@@ -107,7 +111,8 @@ def words_of_the_form() -> list[Prose]:
             + ".",
         }
         for verb, meanings in told
-    ] * 4
+    ]
+    return sentences * 4
 
 
 def _spread(items: list[str], count: int) -> list[str]:
