@@ -6,6 +6,7 @@ from medllm.terminology.normalise import key, sentence_case, words
 from medllm.terminology.resolver import Resolver
 
 RESOLVER = Resolver(builtin_cards())
+EVERYDAY = ("hit me", "ed called me")
 # Without the opposite of some terms, which must not be taken for each other.
 FEWER = Resolver(card for card in builtin_cards() if card.split != "extra")
 
@@ -26,6 +27,8 @@ FEWER = Resolver(card for card in builtin_cards() if card.split != "extra")
         ("Crohn's disease", "term", "Crohn disease"),
         ("What is Guillain-Barre syndrome?", "term", "Guillain-Barré syndrome"),  # no accent typed
         ("tell me about the heart", "term", "Heart"),
+        ("what does hit stand for", "abbreviation", "Heparin-induced thrombocytopenia"),
+        ("tell me about HIT", "abbreviation", "Heparin-induced thrombocytopenia"),
         ("hypertention", "fuzzy", "Hypertension"),
         ("What is atherosclerosos?", "fuzzy", "Atherosclerosis"),
     ],
@@ -47,6 +50,8 @@ def test_known(question: str, kind: str, term: str) -> None:
         "What is bradypnea?",
         "What is thrombocytosis?",  # the opposite of thrombocytopenia
         "What is flumboitis?",  # invented
+        "hit me",  # an everyday word, not heparin-induced thrombocytopenia
+        "ed called me",  # a name
         "ms smith went home as planned",  # a title, not multiple sclerosis
         "What is the capital of France?",
         "قلب",
@@ -54,7 +59,7 @@ def test_known(question: str, kind: str, term: str) -> None:
     ],
 )
 def test_unknown_is_never_guessed(question: str) -> None:
-    found = FEWER.resolve(question)
+    found = (RESOLVER if question in EVERYDAY else FEWER).resolve(question)
     assert (found.kind, found.card) == ("none", None)
     assert len(found.nearest) <= 3
 

@@ -55,6 +55,16 @@ _STATING = frozenset(
 _BESIDE = _ASKING | _STATING
 
 
+# Abbreviations that, in small letters, are words or names of everyday English: "hit me" asks
+# for nothing, "what does hit stand for" does.
+_ORDINARY = frozenset("aids all bid cad cup ed fast gad hit peg pet rom sad tips".split())
+_DEFINING = frozenset(
+    "a an abbreviation does explain define for is mean stand term the what".split()
+)
+    "a an abbreviation does explain define for is mean stand term the what".split()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """What a question names."""
@@ -183,7 +193,8 @@ def _reads_as_short(said: Sequence[str], folded: Sequence[str], start: int, end:
     ):
         return True
     rest = [word for i, word in enumerate(folded) if not start <= i < end]
-    return all(word in _ASKING for word in rest) and folded[start] not in _ASKING
+    allowed = _DEFINING if folded[start] in _ORDINARY else _ASKING
+    return all(word in allowed for word in rest) and folded[start] not in _ASKING
 
 
 def _stands_alone(span: _Span, spans: Sequence[_Span], folded: Sequence[str]) -> bool:
