@@ -33,13 +33,20 @@ class Abstention(Task):
         ]
         real = [(e.id, sentence_case(e.term), "real") for e in builtin_cards() if e.split == "test"]
         return [
-            Sample(id_, prompts.ask(term), gold=kind, system=prompts.SYSTEM, max_tokens=400)
+            Sample(
+                id_,
+                prompts.ask(term),
+                gold=kind,
+                system=prompts.SYSTEM,
+                max_tokens=400,
+                facts={"term": term},
+            )
             for id_, term, kind in (*made_up, *real)
         ]
 
     def judge(self, sample: Sample, answer: Answer) -> Judgement:
         """An empty answer is no abstention, and answers nothing."""
-        unknown = does_not_know(answer.text)
+        unknown = does_not_know(answer.text, sample.facts["term"])
         said = "abstained" if unknown else "answered" if answer.text.strip() else ""
         if sample.gold == "invented":
             kinds: tuple[Kind, ...] = ("invented fact",) if said == "answered" else ()
