@@ -61,8 +61,6 @@ _ORDINARY = frozenset("aids all bid cad cup ed fast gad hit peg pet rom sad tips
 _DEFINING = frozenset(
     "a an abbreviation does explain define for is mean stand term the what".split()
 )
-    "a an abbreviation does explain define for is mean stand term the what".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
