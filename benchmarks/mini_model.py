@@ -60,7 +60,8 @@ Printed by `medeval tuning`; greedy decoding in llama.cpp, five phrasings a card
 {table}
 
 The aim without grammar is 0% before and 98% after tuning. On terms whose cards it has not seen, the
-tuned model can repeat or leave out a heading, so the assistant always asks under the grammar.
+tuned model can still leave out a heading or lose the thread, so the assistant always asks under the
+grammar and holds what it says against the card.
 
 The train cards were in the tuning, so ROUGE-L tells how well the quantized model kept what it was
 taught, not what it knows beyond.

@@ -53,6 +53,6 @@ def test_the_builtin_models_show_what_tuning_does() -> None:
     table = json.loads(done.stdout)
     assert table["free_base"]["hits"] == 0
     # The aim is 98%; the model in the repository reaches what data/models/README.md says.
-    assert table["free_tuned"]["hits"] >= 10
+    assert table["free_tuned"]["hits"] >= 19
     assert table["held_base"]["hits"] == table["held_tuned"]["hits"] == 20
     assert table["rouge_median"] >= 0.9
