@@ -255,7 +255,7 @@ def test_nothing_of_this_machine_is_in_what_is_published(
         ("recipe", "C:\\Users\\jane", "the path"),
         ("recipe", "hf_" + "a" * 30, "a token or key"),
         ("recipe", "s3cr3t-value", "a token or key"),
-        ("versions", {"tool": "/root/tool"}, "the path /root/tool"),
+        ("versions", {"tool": "/opt/tool"}, "the path /opt/tool"),
         ("verify", {"tokens": {"skipped": "no /tmp/x/y"}}, "the path /tmp/x/y"),
     ],
 )
