@@ -33,9 +33,8 @@ def test_sizes_are_foreseen_to_the_byte(run_folder: Path, tmp_path: Path) -> Non
         kind, out = quant(name), tmp_path / f"{name}.gguf"
         _, expected = preview(source, Targets({kind: out}), Options((kind,), threads=2))
         assert not out.exists()
-        record = convert(source.base, out, quants=name, name=source.name)
+        convert(source.base, out, quants=name, name=source.name)
         assert abs(expected.sizes[name] - out.stat().st_size) < 512  # our own keys
-        assert record.metrics["peak_anonymous_mb"] * 1e6 < expected.memory
 
 
 def test_a_disk_that_runs_full_on_the_way(run_folder: Path, tmp_path: Path) -> None:

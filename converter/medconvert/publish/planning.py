@@ -18,7 +18,7 @@ from medconvert.publish import private
 from medconvert.publish.bundle import Item, OllamaModel, Plan, Progress, Request
 from medconvert.publish.licence import Licence, licence
 from medconvert.publish.material import Material, Output, gather
-from medconvert.publish.readme import readme, verified
+from medconvert.publish.readme import readme
 from medconvert.publish.target import Target
 
 # What of a conversion's record is of use to others and tells nothing of the machine.
@@ -170,7 +170,7 @@ def _public_record(output: Output, item: Item) -> str:
         "prompt_version": record.prompt_version,
         "versions": record.versions,
         "metrics": {key: record.metrics.get(key) for key in _PUBLIC_METRICS},
-        "verify": verified(record),
+        "verify": record.verify,
     }
     return json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
 
@@ -212,7 +212,7 @@ def _ollama_requests(target: Target, created: list[OllamaModel], push: bool) -> 
 def _notes(material: Material, settings: dict[str, Any]) -> tuple[str, ...]:
     notes = []
     for output in material.outputs:
-        if not verified(output.record):
+        if not output.record.verify:
             notes.append(f"{output.file.name} was not verified when it was converted.")
     if "template" not in settings:
         notes.append("Its chat family is not known, so Ollama gets no template and no system text.")

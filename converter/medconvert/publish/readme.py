@@ -195,19 +195,11 @@ def _verification(outputs: Iterable[Output]) -> str:
     rows = [
         (output.quantization, name, said)
         for output in outputs
-        for name, said in table.rows(verified(output.record))
+        for name, said in table.rows(output.record.verify)
     ]
     return "What was checked on these files after the conversion:\n\n" + _table(
         ("quantization", "check", "outcome"), rows
     )
-
-
-def verified(record: RunRecord) -> Mapping[str, Any]:
-    """The checks of a conversion; records of version 0.1 kept theirs under metrics.parity."""
-    if record.verify:
-        return record.verify
-    parity = record.metrics.get("parity")
-    return {"tokens": parity} if isinstance(parity, dict) else {}
 
 
 def _licence(material: Material, terms: Licence) -> str:

@@ -358,7 +358,7 @@ def test_the_card_says_what_the_records_say(hub: Hub, gguf: Path) -> None:
         *training["inputs"].values(),
         f"`lora.r` | `{training['settings']['lora']['r']}`",
         "## Limits", "## Intended use", "## Safety", "No evaluation of these files",
-        f"{record['metrics']['parity']['tokens']} tokens alike",
+        f"{record['verify']['tokens']['tokens']} tokens alike",
     ):  # fmt: skip
         assert said in body
 
