@@ -23,8 +23,8 @@ TRAIN_RECORD, CURVE = "medical-llm-mini.train.json", "medical-llm-mini.curve.png
 TEXT = """\
 # The built-in models
 
-`medical-llm-mini.q4_k_m.gguf` answers in `medtui` unless another model is named. It knows {cards} of
-the curated cards of `data/cards` (those of the splits train and test) and nothing else; the
+`medical-llm-mini.q4_k_m.gguf` answers in `medtui` unless another model is named. It knows {cards}
+of the curated cards of `data/cards` (those of the splits train and test) and nothing else; the
 assistant shows the card itself where an answer strays from it or the model doesn't know the term,
 and gives no answer to a term that has no card.
 `medical-llm-mini-base.q4_k_m.gguf` is the same model before tuning, kept for the comparison.
