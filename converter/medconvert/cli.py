@@ -6,6 +6,7 @@ medconvert path/to/adapter --base path/to/model --out model.q4_k_m.gguf
 medconvert path/to/adapter --format adapter
 medconvert model.q4_k_m.gguf --publish hf:OWNER/NAME --dry-run
 medconvert inspect model.q4_k_m.gguf
+medconvert convert --help
 """
 
 import signal
