@@ -27,6 +27,12 @@ FILE_TYPES = {
 """Names of the quantizations, by `general.file_type`."""
 # They load but don't decode from a prompt alone; some abort the process.
 _NO_DECODER = ("t5", "t5encoder", "bert", "modern-bert", "nomic-bert", "jina-bert-v2", "clip")
+# Those of them, and others, whose text vectors are what they are made for.
+_EMBEDDERS = (
+    *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert"),
+    *("jina-bert-v2", "jina-bert-v3", "gemma-embedding"),
+)
+_NO_POOLING, _RANK = 0, 4  # llama.h, enum llama_pooling_type
 MOST_CONTEXT = 4096
 _LEAST_CONTEXT = 1024
 _BATCH = 512  # tokens of one llama.cpp micro-batch
@@ -79,6 +85,39 @@ def check(path: Path) -> GgufFacts:
         ModelError: missing, a folder, unreadable, not GGUF, truncated, or no model
             that writes text (an adapter, an encoder, one piece of a split model).
     """
+    size, header = _read_whole(path)
+    _check_kind(path, header.metadata)
+    return facts_of(path, size, header)
+
+
+def check_embedder(path: Path) -> GgufFacts:
+    """As `check`, for a model that makes vectors of texts.
+
+    Raises:
+        ModelError: as `check`, or it is no embedding model.
+    """
+    size, header = _read_whole(path)
+    if not _is_embedder(header.metadata):
+        raise ModelError(
+            f"{path} is no embedding model.",
+            "Name a GGUF of a sentence encoder, such as MiniLM; medconvert makes one.",
+        )
+    return facts_of(path, size, header)
+
+
+def find_embedder() -> Path | None:
+    """The first embedding model, by name, among the user's models; None where there is none."""
+    for file in sorted(paths.models_dir().glob("*.gguf")):
+        try:
+            if file.is_file() and _is_embedder(gguf_header.read(file).metadata):
+                return file
+        except (ModelError, OSError):
+            continue  # a broken file is no embedder; whoever asks for it by name is told
+    return None
+
+
+def _read_whole(path: Path) -> tuple[int, gguf_header.Header]:
+    """Size and header of a file that is as long as its header says."""
     try:
         if path.is_dir():
             raise ModelError(f"{path} is a folder, not a model file.", "Name a .gguf file in it.")
@@ -93,8 +132,16 @@ def check(path: Path) -> GgufFacts:
         ) from error
     if size < header.expected_bytes:
         raise gguf_header.truncated(path, size, header.expected_bytes)
-    _check_kind(path, header.metadata)
-    return facts_of(path, size, header)
+    return size, header
+
+
+def _is_embedder(metadata: dict[str, Any]) -> bool:
+    """By its architecture, or by the pooling that its header asks for."""
+    architecture = str(metadata.get("general.architecture", ""))
+    pooling = metadata.get(f"{architecture}.pooling_type")
+    if metadata.get("general.type", "model") != "model" or pooling == _RANK:
+        return False
+    return architecture in _EMBEDDERS or pooling not in (None, _NO_POOLING)
 
 
 def _check_kind(path: Path, metadata: dict[str, Any]) -> None:

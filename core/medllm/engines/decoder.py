@@ -57,12 +57,10 @@ class Decoder:
         progress: Callable[[float], None],
         cancelled: Callable[[], bool],
     ) -> None:
-        native.llama_log_set(_log, ctypes.c_void_p(0))
-        native.llama_backend_init()
         self._cancelled = cancelled
         self._abort = native.ggml_abort_callback(lambda _data: cancelled())
         self._no_abort = native.ggml_abort_callback()
-        self._model = _load(model, progress)
+        self._model = load_model(model, progress)
         self._context = _context(self._model, model, context, threads)
         self._memory = native.llama_get_memory(self._context)
         self._batch: int = native.llama_n_batch(self._context)
@@ -133,7 +131,7 @@ class Decoder:
         if len(tokens) == 1:
             self._one[0] = tokens[0]
             if native.llama_decode(self._context, self._one_batch) != 0:
-                raise _failed()
+                raise failed()
             self._cached.append(tokens[0])
         else:
             for start in range(0, len(tokens), self._batch):
@@ -149,7 +147,7 @@ class Decoder:
         self._rewind(len(self._cached))  # a part of the batch may have been kept
         if code == _ABORTED and self._cancelled():
             raise Cancelled
-        raise _failed()
+        raise failed()
 
     def _rewind(self, length: int) -> int:
         """Forgets all but the first `length` tokens; returns how many could be kept."""
@@ -163,7 +161,7 @@ class Decoder:
         pointer = native.llama_get_logits_ith(self._context, -1)
         address = ctypes.cast(pointer, ctypes.c_void_p).value
         if address is None:
-            raise _failed()
+            raise failed()
         view = self._views.get(address)
         if view is None:
             if len(self._views) > 64:
@@ -173,7 +171,11 @@ class Decoder:
         return view
 
 
-def _load(file: Path, progress: Callable[[float], None]) -> Any:
+def load_model(file: Path, progress: Callable[[float], None]) -> Any:
+    """llama.cpp's pointer to the model in a file. Raises ModelError where it can't be loaded."""
+    native.llama_log_set(_log, ctypes.c_void_p(0))
+    native.llama_backend_init()
+
     def report(share: float, _data: object) -> bool:
         progress(share)
         return True
@@ -214,6 +216,7 @@ def _common(old: list[int], new: list[int]) -> int:
     return min(len(old), len(new))
 
 
-def _failed() -> EngineError:
+def failed() -> EngineError:
+    """The error of a computation that llama.cpp gave up."""
     reason = f": {_last_error}" if _last_error else ""
     return EngineError(f"llama.cpp could not go on{reason}.", "Ask again; the engine restarts.")

@@ -7,11 +7,14 @@ Reads one JSON object a line from standard input and writes one JSON array a lin
     {"ask": {request}, "id": number}            -> ["t", text, logprob] ..., ["done", facts]
     {"score": {messages, continuations}, "id"}  -> ["scores", [log-probability, ...]]
     {"cancel": number}                          -> the request ends soon, with "done"
+    {"load_encoder": {"path", "threads", "pooled"}}  -> ["loaded", facts]
+    {"embed": [text, ...]}                      -> ["vectors", base64, marks]
 
 Anything may be answered by ["error", kind, message, hint]. The process ends when
 its standard input does, whatever it is doing.
 """
 
+import base64
 import ctypes
 import json
 import os
@@ -31,6 +34,7 @@ from medllm.errors import EngineError, MedLLMError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from medllm.engines.decoder import Decoder
+    from medllm.engines.encoder import Encoder
 
 # Tokens that come closer together than this leave in one write: each write wakes
 # the reader, which takes a core from the decoding threads.
@@ -79,6 +83,7 @@ class Host:
         self._channel = Channel()
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._decoder: Decoder | None = None
+        self._encoder: Encoder | None = None
         self._cancelled_id = -1
         self._running_id = -1
 
@@ -94,6 +99,10 @@ class Host:
                     self._ask(int(message["id"]), message["ask"])
                 elif "score" in message:
                     self._score(int(message["id"]), **message["score"])
+                elif "load_encoder" in message:
+                    self._load_encoder(**message["load_encoder"])
+                elif "embed" in message:
+                    self._embed(message["embed"])
                 else:
                     raise EngineError(f"unknown message {sorted(message)}")
             except MedLLMError as error:
@@ -158,6 +167,18 @@ class Host:
         except Cancelled as error:
             raise EngineError("The scoring was stopped.") from error
         self._channel.send("scores", scores)
+
+    def _load_encoder(self, path: str, threads: int, pooled: bool) -> None:
+        from medllm.engines.encoder import Encoder
+
+        self._encoder = Encoder(Path(path), threads, pooled=pooled)
+        self._channel.send("loaded", {"refused": guard.refused()})
+
+    def _embed(self, texts: list[str]) -> None:
+        if self._encoder is None:
+            raise EngineError("No embedding model is loaded.", "Load one first.")
+        vectors, marks = self._encoder.encode(texts)
+        self._channel.send("vectors", base64.b64encode(vectors.tobytes()).decode(), marks)
 
     def _begin(self, number: int) -> "Decoder":
         self._running_id = number

@@ -136,7 +136,7 @@ class LlamaCppEngine:
             if message is None:
                 raise EngineError("The scoring was stopped.", _AGAIN)
             if message[0] != "scores":
-                raise _error(message)
+                raise error_of(message)
             return tuple(message[1])
 
     def cancel(self) -> None:
@@ -220,7 +220,7 @@ class LlamaCppEngine:
                 facts: dict[str, Any] = rest[0]
                 return facts
             else:
-                raise _error(message)
+                raise error_of(message)
 
     def _events(self, host: HostProcess) -> Iterator[Event]:
         started, first, tokens = time.monotonic(), 0.0, 0
@@ -243,7 +243,7 @@ class LlamaCppEngine:
                 yield Done(**facts)
                 return
             else:
-                raise _error(message)
+                raise error_of(message)
 
     def _receive(self, host: HostProcess) -> list[Any] | None:
         """The next message of the host; None where it had to be killed, or was, to stop it."""
@@ -320,7 +320,8 @@ def default_threads(tensor_bytes: int) -> int:
     return max(1, min(physical, allowed or physical, _MOST_THREADS))
 
 
-def _error(message: list[Any]) -> MedLLMError:
+def error_of(message: list[Any]) -> MedLLMError:
+    """The error that a message of the host's tells, or is by being no part of the protocol."""
     kinds: dict[str, type[MedLLMError]] = {
         "usage": UsageError,
         "model": ModelError,

@@ -79,19 +79,20 @@ class Vocabulary:
             )
         return self._letters
 
-    def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Tokens of `text`, without a BOS of its own.
+    def tokenize(self, text: str, *, special: bool, marks: bool = False) -> list[int]:
+        """Tokens of `text`.
 
         Args:
             text: any text; what UTF-8 can't hold becomes "?".
             special: whether the spelling of a special token stands for that token.
+            marks: whether the marks that the model wants at the ends are added, as BOS.
         """
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         while True:
             buffer = (native.llama_token * room)()
             count = native.llama_tokenize(
-                self.handle, data, len(data), buffer, room, False, special
+                self.handle, data, len(data), buffer, room, marks, special
             )
             if count >= 0:
                 return list(buffer[:count])
