@@ -73,6 +73,13 @@ _FAMILIES = (
     ChatFamily("mistral-v1", texts.MISTRAL1, texts.OLLAMA_MISTRAL1, (texts.EOS, "[INST]")),
     ChatFamily("alpaca", texts.ALPACA, texts.OLLAMA_ALPACA, (texts.EOS, "### Instruction:")),
     ChatFamily(
+        "medical-answer",
+        texts.MEDICAL_ANSWER,
+        texts.OLLAMA_MEDICAL_ANSWER,
+        (texts.EOS, "### Question:"),
+        takes_system=False,
+    ),
+    ChatFamily(
         "chatml",
         texts.CHATML,
         texts.OLLAMA_CHATML,

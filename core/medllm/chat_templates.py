@@ -5,7 +5,7 @@ be helped: Go's templates have no function that trims, so outer white space of a
 stays in Ollama; and Ollama puts BOS before the text itself, so only later ones are written.
 """
 
-from medllm.prompts import ASSISTANT, MINI_TEMPLATE, USER
+from medllm.prompts import ASSISTANT, EXPERT, MINI_TEMPLATE, USER
 
 BOS, EOS = "<s>", "</s>"
 """As the Ollama templates below spell them."""
@@ -172,6 +172,36 @@ OLLAMA_ALPACA = """\
 
 {{ end }}
 {{- end }}### Response:
+"""
+
+MEDICAL_ANSWER = (
+    _SYSTEM_APART
+    + f"{{{{- bos_token + '{EXPERT}\\n\\n' }}}}\n"
+    + _TURNS_ALTERNATE
+    + """\
+{%- if turn.role == 'user' %}
+{{- '### Question:\\n' + turn.content.strip() + '\\n\\n' }}
+{%- else %}
+{{- '### Medical Answer:\\n' + turn.content.strip() + eos_token + '\\n\\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+{{- '### Medical Answer:\\n' }}
+{%- endif %}"""
+)
+"""In Alpaca's style, with an instruction of its own; a system text is left out."""
+OLLAMA_MEDICAL_ANSWER = f"""\
+{EXPERT}
+
+{{{{ range .Messages }}}}
+{{{{- if eq .Role "user" }}}}### Question:
+{{{{ .Content }}}}
+
+{{{{ else if eq .Role "assistant" }}}}### Medical Answer:
+{{{{ .Content }}}}</s>
+
+{{{{ end }}}}
+{{{{- end }}}}### Medical Answer:
 """
 
 CHATML = """\

@@ -75,6 +75,12 @@ MODELS = {
     "medical-llm-mistral": _on("another Mistral Instruct of version 3", "mistral", _BASE),
     "medical-llm-mistral-v1": _on("Mistral-7B-Instruct-v0.1 or v0.2", "mistral-v1", _BASE),
     "medical-llm-alpaca": _on("a base that knows no chat", "alpaca", _BASE),
+    "medical-llm-medical-answer": _on(
+        "Llama 3.2 by the recipe flashcards-llama3",
+        "medical-answer",
+        f"Built with Llama. Llama 3.2 is licensed under the Llama 3.2 Community License, {_META} "
+        "It asks that the name of a published model begins with Llama.",
+    ),
     "medical-llm-chatml": _on("Qwen3 or another that speaks ChatML", "chatml", _BASE),
     "medical-llm-qwen2.5": _on("Qwen2.5 Instruct", "qwen2.5", _BASE),
     "medical-llm-gemma": _on(

@@ -36,6 +36,9 @@ no references. If you are not sure of a fact, leave it out. If you don't know th
 in each part instead of guessing."""
 """What a full model is told before every question."""
 
+EXPERT = "You are an expert doctor. Answer the question professionally and accurately."
+"""The instruction that the chat family medical-answer begins with."""
+
 PHRASINGS = (
     "What is {name}?",
     "Explain the medical term: {name}",

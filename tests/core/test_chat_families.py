@@ -5,7 +5,7 @@ from medllm import chat_families
 from medllm.chat_families import FAMILIES, recognise
 from medllm.engines.template import ChatTemplate
 from medllm.errors import UsageError
-from medllm.prompts import MINI_TEMPLATE, Message
+from medllm.prompts import EXPERT, MINI_TEMPLATE, Message
 
 BOS, EOS = "<s>", "</s>"
 CHAT: tuple[Message, ...] = (
@@ -31,6 +31,8 @@ PROMPTS = {
     "mistral-v1": "<s> [INST] S\n\nQ1 [/INST] A1</s> [INST] Q2 [/INST]",
     "alpaca": "<s>S\n\n### Instruction:\nQ1\n\n### Response:\nA1</s>\n\n"
     "### Instruction:\nQ2\n\n### Response:\n",
+    "medical-answer": f"<s>{EXPERT}\n\n### Question:\nQ1\n\n### Medical Answer:\nA1</s>\n\n"
+    "### Question:\nQ2\n\n### Medical Answer:\n",
     "chatml": "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n"
     "<|im_start|>assistant\nA1<|im_end|>\n<|im_start|>user\nQ2<|im_end|>\n"
     "<|im_start|>assistant\n",

@@ -20,6 +20,7 @@ MAKERS: dict[str, Callable[[Path], Any]] = {
     "mistral": zoo.mistral3,
     "mistral-v1": zoo.llama2,
     "alpaca": zoo.llama2,
+    "medical-answer": zoo.llama3,
     "chatml": zoo.qwen3,
     "qwen2.5": zoo.qwen2,
     "gemma": zoo.gemma3,
@@ -27,7 +28,7 @@ MAKERS: dict[str, Callable[[Path], Any]] = {
     "mini": models.mini,
 }
 ENDS = {
-    "llama3": "<|eot_id|>", "llama3.1": "<|eot_id|>", "chatml": "<|im_end|>",
+    "medical-answer": "<|eot_id|>", "llama3": "<|eot_id|>", "llama3.1": "<|eot_id|>", "chatml": "<|im_end|>",
     "qwen2.5": "<|im_end|>", "gemma": "<end_of_turn>", "phi3": "<|end|>",
 }  # fmt: skip
 # llama.cpp knows by its name that this model drops white space.
@@ -37,6 +38,7 @@ FOLDERS = {"phi3": "Phi-3-mini"}
 # brings along. What has the words of another template it takes for that.
 BUILT_IN: dict[str, int | None] = dict.fromkeys(FAMILIES, len(chats.CHATS))
 BUILT_IN |= {"llama2": 4, "llama3.1": 0, "mistral": 5, "qwen2.5": 4, "mini": 0, "alpaca": None}
+BUILT_IN |= {"medical-answer": None}
 FIRST_BOS = "{{- (bos_token if loop.first else '') + '[INST] '"
 Converted = tuple[Path, Path]
 """Model folder and GGUF."""
