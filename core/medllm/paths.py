@@ -32,6 +32,16 @@ def cards_dir() -> Path:
     return data_dir() / "cards"
 
 
+def lexicon_file() -> Path:
+    """The built-in concepts."""
+    return data_dir() / "lexicon.tsv"
+
+
+def abbreviations_file() -> Path:
+    """The built-in senses of abbreviations."""
+    return data_dir() / "abbreviations.tsv"
+
+
 def builtin_models_dir() -> Path:
     """The models that come with the project."""
     return data_dir() / "models"

@@ -18,7 +18,7 @@ from medllm.errors import DataError, StorageError, UsageError
 from medllm.reference import builtin_cards
 from medllm.terminology import hierarchy, tokens
 from medllm.terminology.facts import Fact, Link, Name, Relation
-from medllm.terminology.readers import builtin, obo, rrf, tables
+from medllm.terminology.readers import builtin, obo, rrf, senses, tables
 from medllm.terminology.readers.lines import Lines, Problems
 from medllm.terminology.store import INDEXES, SCHEMA, VERSION
 
@@ -117,11 +117,11 @@ def _kind(file: Path) -> str:
     stem, end = file.stem.upper(), file.suffix.lower()
     if end == ".rrf" and stem in ("MRCONSO", "MRSTY", "MRDEF"):
         return stem
-    if end in (".obo", ".csv", ".tsv"):
-        return end[1:]
+    if end in (".obo", ".csv", ".tsv", ".txt"):
+        return "tsv" if end == ".txt" else end[1:]
     raise UsageError(
         f"{file.name} is of no kind that can be read.",
-        "These can: MRCONSO.RRF, MRSTY.RRF, MRDEF.RRF, *.obo, *.tsv (SSSOM too), *.csv.",
+        "These can: MRCONSO.RRF, MRSTY.RRF, MRDEF.RRF, *.obo, *.tsv (SSSOM too), *.txt, *.csv.",
     )
 
 
@@ -192,11 +192,8 @@ def _refresh_builtin(base: sqlite3.Connection) -> None:
     _forget(base, BUILTIN)
     writer = _Writer(base, BUILTIN, "cards", "")
     writer.take(builtin.read(builtin_cards()))
-    lexicon = paths.data_dir() / "lexicon.tsv"
-    skipped = Problems(lexicon)
-    if lexicon.exists():
-        writer.take(tables.read(Lines(lexicon, skipped), "\t"))
-    writer.finish(skipped.count, "")
+    writer.take(builtin.read_lexicon(senses.read_concepts(paths.lexicon_file())))
+    writer.finish(0, "")
 
 
 def _forget(base: sqlite3.Connection, name: str) -> None:

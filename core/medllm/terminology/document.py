@@ -22,6 +22,17 @@ class Document:
         return found
 
     @cached_property
+    def acronyms(self) -> tuple[str, ...]:
+        """Words written as acronyms, each once, in the order of the text."""
+        words = (self.text[word.start : word.end] for word in tokens.words_at(self.text))
+        return tuple(dict.fromkeys(word for word in words if tokens.is_acronym(word)))
+
+    @cached_property
+    def in_capitals(self) -> bool:
+        """Whether it is written without small letters, so that case tells nothing."""
+        return self.text.isupper()
+
+    @cached_property
     def stems(self) -> frozenset[str]:
         """Stems of all words."""
         return frozenset(tokens.stem(word.folded) for word in tokens.words_at(self.text))

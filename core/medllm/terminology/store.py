@@ -172,6 +172,10 @@ class Store:
             found.update((row[0], None) for row in rows)
         return list(found)
 
+    def notes_of_kind(self, kind: str) -> list[tuple[str, str]]:
+        """Code and text of all notes of a kind, in the order in which they were added."""
+        return self._rows("SELECT code, text FROM note WHERE kind = ? ORDER BY rowid", kind)
+
     def preload(self) -> None:
         """Takes the names into memory: 300 bytes a name, and look-ups no longer read the file."""
         forms: dict[int, list[Entry]] = {}

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from medllm.reference import ReferenceCard
 from medllm.terminology.facts import Fact, Link, Name, Note, Relation, Scope, curie
+from medllm.terminology.lexicon import Concept
 
+_MENTIONED = frozenset("ANAT CHEM DEVI DISO GENE PHYS PROC".split())
+"""Groups of the lexicon that are looked for in texts; "twice" and "patient" tell nothing."""
 _GROUPS = {
     "anatomy & physiology": "ANAT",
     "diagnostic test": "PROC",
@@ -29,3 +32,15 @@ def read(cards: Iterable[ReferenceCard]) -> Iterator[Fact]:
         if group:
             yield Note(code, "group", group)
         yield Note(code, "definition", card.definition)
+
+
+def read_lexicon(concepts: Iterable[Concept]) -> Iterator[Fact]:
+    """Facts of the lexicon's concepts of those groups that are looked for in texts."""
+    for concept in concepts:
+        if concept.group in _MENTIONED:
+            yield Name(concept.id, concept.name, Scope.PREFERRED)
+            for synonym in concept.synonyms:
+                yield Name(concept.id, synonym, Scope.EXACT)
+            for code in concept.references:
+                yield Link(concept.id, curie(code), Relation.NEAR)
+            yield Note(concept.id, "group", concept.group)

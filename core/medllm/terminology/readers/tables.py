@@ -1,15 +1,20 @@
 """Vocabularies in tables: SSSOM mappings, and CSV or TSV with a header.
 
-SSSOM: https://mapping-commons.github.io/sssom/. Other tables need a column of codes and
+SSSOM: https://mapping-commons.github.io/sssom/. Frequencies of the senses of abbreviations:
+columns abbreviation, sense, frequency and CUI, as Vanderbilt's lists have them (Moon et al.
+2014, J. Am. Med. Inform. Assoc. 21). Other tables need a column of codes and
 one of names; see `COLUMNS` for the headings that are understood.
 """
 
 import csv
+import re
 from collections.abc import Iterator
 
 from medllm.errors import DataError
 from medllm.terminology.facts import Fact, Link, Name, Note, Relation, Scope, curie
+from medllm.terminology.normalise import key
 from medllm.terminology.readers.lines import Lines
+from medllm.terminology.sense_shares import Frequency
 
 COLUMNS = {
     "code": ("id", "code", "curie", "concept id", "concept_id", "term", "cui"),
@@ -21,6 +26,8 @@ COLUMNS = {
     "acronyms": ("abbreviation", "abbreviations", "acronym"),
 }
 _SSSOM = ("subject_id", "predicate_id", "object_id")
+_CUI = re.compile(r"C\d{7}")
+_FREQUENCIES = ("abbreviation", "sense", "frequency")
 
 
 def read(lines: Lines, delimiter: str) -> Iterator[Fact]:
@@ -34,6 +41,8 @@ def read(lines: Lines, delimiter: str) -> Iterator[Fact]:
     header = [cell.strip().lstrip("?").lower() for cell in header]
     if all(column in header for column in _SSSOM):
         make, width = _mapping, len(header)
+    elif all(column in header for column in _FREQUENCIES):
+        make, width = _sense_note, len(header)
     else:
         columns = _columns(header)
         if "code" not in columns or not columns.keys() & {"name", "synonyms", "xrefs"}:
@@ -50,6 +59,27 @@ def read(lines: Lines, delimiter: str) -> Iterator[Fact]:
             continue
         try:
             yield from make(dict(zip(header, cells, strict=True)))
+        except ValueError as error:
+            lines.problems.add(number, f"{error}, skipped")
+
+
+def read_frequencies(lines: Lines, delimiter: str) -> Iterator[Frequency]:
+    """Rows of a list of senses with their frequencies.
+
+    Raises:
+        DataError: the header names no such columns.
+    """
+    rows = _rows(lines, delimiter)
+    number, header = next(rows, (1, []))
+    header = [cell.strip().lower() for cell in header]
+    if not all(column in header for column in _FREQUENCIES):
+        raise DataError(
+            f"{lines.file}, line {number}: this is no list of senses with frequencies.",
+            f"Its header must name the columns {', '.join(_FREQUENCIES)}.",
+        )
+    for number, cells in rows:
+        try:
+            yield _frequency(dict(zip(header, cells, strict=True)))
         except ValueError as error:
             lines.problems.add(number, f"{error}, skipped")
 
@@ -102,3 +132,22 @@ def _entry(row: dict[str, str]) -> Iterator[Fact]:
     for kind in ("group", "definition"):
         if row.get(kind, "").strip():
             yield Note(code, kind, row[kind].strip())
+
+
+def _frequency(row: dict[str, str]) -> Frequency:
+    short, long = row["abbreviation"].strip(), row["sense"].strip()
+    if not short or not long:
+        raise ValueError("no abbreviation or no sense")
+    try:
+        frequency = float(row["frequency"])
+    except ValueError:
+        frequency = -1.0
+    if not 0 <= frequency < float("inf"):
+        raise ValueError(f"{row['frequency'].strip()[:20]!r} is no frequency")
+    cui = row.get("cui", "").strip().upper()
+    concept = f"UMLS:{cui}" if _CUI.fullmatch(cui) else f"MED:{key(long).replace(' ', '-')}"
+    return Frequency(short, long, concept, frequency)
+
+
+def _sense_note(row: dict[str, str]) -> Iterator[Fact]:
+    yield _frequency(row).note()
