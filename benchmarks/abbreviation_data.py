@@ -1,19 +1,25 @@
 """What the abbreviation benchmarks read: GLADIS, Vanderbilt's frequencies, running texts."""
 
 import json
+import random
 import re
 import tarfile
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from medllm.reference import builtin_cards
 from medllm.terminology.abbreviations import card_text
-from medllm.terminology.background import Background
+from medllm.terminology.background import Background, stems
 from medllm.terminology.lexicon import Lexicon, Sense
 from medllm.terminology.readers.lines import Lines, Problems
 from medllm.terminology.readers.tables import read_frequencies
+from medllm.terminology.schwartz_hearst import best_long_form
 from medllm.terminology.sense_shares import Frequency
+from medllm.terminology.tokens import bag, name_words
+from rapidfuzz import fuzz
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,32 @@ def candidates(folder: Path, rows: list[Row]) -> tuple[dict[str, list[str]], int
     return {row.short: sorted(found[row.short]) for row in rows}, held
 
 
+def with_lookalikes(
+    folder: Path, senses: dict[str, list[str]], count: int = 12
+) -> dict[str, list[str]]:
+    """`senses`, and as many others of the dictionary as make `count` of each abbreviation.
+
+    They begin with its first letter and hold the others in order; the dictionary's own
+    abbreviations have 12 senses at the median of the test's rows.
+    """
+    listed = json.loads((folder / "senses.json").read_text(encoding="utf-8"))
+    by_letter: dict[str, set[str]] = defaultdict(set)
+    for longs in listed.values():
+        for long, _ in longs:
+            by_letter[long[:1].lower()].add(long.lower())
+    found = {}
+    for short, own in senses.items():
+        known = {bag(name_words(long)) for long in own}
+        fitting = [
+            long
+            for long in sorted(by_letter[short[0].lower()])
+            if bag(name_words(long)) not in known and best_long_form(short, long) == 0
+        ]
+        random.Random(short).shuffle(fitting)
+        found[short] = sorted({*own, *fitting[: max(0, count - len(own))]})
+    return found
+
+
 def as_lexicon(senses: dict[str, list[str]]) -> Lexicon:
     """A lexicon of bare long forms: no concepts, no cues, no order."""
     listed = (
@@ -90,6 +122,34 @@ def background(data: Path, train: bool = True) -> Background:
 def read_vanderbilt(file: Path) -> list[Frequency]:
     """Senses met in notes, with their share among those of the abbreviation."""
     return list(read_frequencies(Lines(file, Problems(file)), "\t"))
+
+
+def means(row: Frequency, sense: Sense, lexicon: Lexicon) -> bool:
+    """Whether a sense of the lexicon is that of the list: the same CUI, or much the same name."""
+    if row.concept.startswith("UMLS:") and row.concept in lexicon.codes(sense):
+        return True
+    return any(_alike(row.expansion, name) for name in lexicon.names(sense))
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two names have the same words but for their endings, or one has all of the other's.
+
+    "bis in die (twice a day)" is read as two names.
+    """
+    for mine in _readings(one):
+        for theirs in _readings(other):
+            shared = mine & theirs
+            if mine == theirs or (len(shared) > 1 and shared in (mine, theirs)):
+                return True
+            if fuzz.ratio(" ".join(sorted(mine)), " ".join(sorted(theirs))) >= 85:
+                return True
+    return False
+
+
+@lru_cache(1 << 16)
+def _readings(name: str) -> tuple[frozenset[str], ...]:
+    parts = [re.sub(r"\([^()]*\)", " ", name), *re.findall(r"\(([^()]+)\)", name)]
+    return tuple(frozenset(words) for part in parts if (words := stems(part)))
 
 
 def _pubmedqa(file: Path) -> Iterator[str]:

@@ -36,6 +36,7 @@ def test_the_wheel_holds_the_packages_and_the_data_and_nothing_generic(wheel: Pa
     assert tops == {"medllm", "medtrain", "medeval", "medconvert", "medtui"}
     assert "medllm/data/models/medical-llm-mini.q4_k_m.gguf" in names
     assert sum(name.startswith("medllm/data/cards/") for name in names) == 5
+    assert {"medllm/data/lexicon.tsv", "medllm/data/abbreviations.tsv"} <= set(names)
     assert "medtrain/recipes/mini.yaml" in names
     assert "medtui/medtui.tcss" in names
 

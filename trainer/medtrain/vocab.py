@@ -15,7 +15,10 @@ app = typer.Typer(no_args_is_help=True, help="Adds, lists and removes vocabulari
 
 @app.command()
 def add(
-    files: Annotated[list[Path], typer.Argument(help="RRF, OBO, SSSOM, TSV or CSV files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="RRF, OBO, SSSOM, TSV or CSV files; frequencies of senses too."),
+    ],
     name: Annotated[
         str, typer.Option(help="Name of the vocabulary; by default the file's name.")
     ] = "",

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz
+
 from medllm.embedding import Embedder
 from medllm.reference import ReferenceCard, builtin_cards
 from medllm.terminology import sense_context, sense_evidence
@@ -21,6 +25,8 @@ from medllm.terminology.tokens import bag, name_words
 
 Source = Literal["defined in the text", "context", "frequency", "unknown"]
 
+SAME_NAME = 0.9
+"""Least likeness of a defined long form to a known sense that makes it the same."""
 DEFINED = 0.98
 """Probability of the sense that the text itself defines."""
 MOST_HINTS = 20
@@ -58,8 +64,9 @@ class Ranked:
 
     @property
     def caution(self) -> str:
-        """Why not to write this abbreviation; empty where nobody warns of it."""
-        return next((r.sense.caution for r in self.senses if r.sense.caution), "")
+        """Why not to write this abbreviation: for its sense, or, if that is not sure, for any."""
+        asked = [r.sense for r in self.senses[: 1 if self.sure else None]]
+        return next((sense.caution for sense in asked if sense.caution), "")
 
 
 class Abbreviations:
@@ -107,41 +114,42 @@ class Abbreviations:
             return self._defined(written, long, found)
         if not found:
             return Ranked(written, (), "unknown", 0.0, False)
-        senses, common = [f.sense for f in found], [f.share for f in found]
         if len(found) == 1 or not text.strip():
-            return self._ranked(written, senses, common, "frequency")
-        place = sense_context.find(text, written) if at is None else at
-        context = sense_context.around(text, place, len(written), self._hints(document, written))
-        rows = sense_evidence.evidence(
-            written, senses, common, context, self.lexicon, self.background, self._meanings
-        )
+            return self._ranked(written, found, [f.share for f in found], "frequency")
+        rows = self.evidence(written, found, document, at)
         scores = sense_evidence.probabilities(rows, self.weights)
         told = bool(rows[:, sense_evidence.FROM_CONTEXT].any())
-        return self._ranked(written, senses, scores.tolist(), "context" if told else "frequency")
+        return self._ranked(written, found, scores.tolist(), "context" if told else "frequency")
+
+    def evidence(
+        self, written: str, found: Sequence[Share], document: Document, at: int | None = None
+    ) -> NDArray[np.float64]:
+        """What speaks for each of the senses `found` in a text: see `sense_evidence.PARTS`."""
+        place = sense_context.find(document.text, written) if at is None else at
+        hints = self._hints(document, written)
+        context = sense_context.around(document.text, place, len(written), hints)
+        return sense_evidence.evidence(
+            written, found, context, self.lexicon, self.background, self._meanings
+        )
 
     def _defined(self, written: str, long: str, found: Sequence[Share]) -> Ranked:
         """The sense that the text defines first; of the lexicon if it has that one."""
-        meant = bag(name_words(long))
-        first = next(
-            (
-                f.sense
-                for f in found
-                if any(bag(name_words(name)) == meant for name in self.lexicon.names(f.sense))
-            ),
-            Sense(written, "", long),
-        )
-        others = [f for f in found if f.sense is not first]
-        rest = sum(f.share for f in others)
-        score = DEFINED if others else 1.0
-        senses = [first, *(f.sense for f in others)]
-        scores = [score, *((1 - score) * f.share / rest for f in others)]
-        return self._ranked(written, senses, scores, "defined in the text")
+        names = [self.lexicon.names(f.sense) for f in found]
+        alike = [max(same_name(long, name) for name in own) for own in names]
+        best = max(range(len(found)), key=alike.__getitem__, default=-1)
+        if best < 0 or alike[best] < SAME_NAME:
+            found = [Share(Sense(written, "", long), 0.0), *found]
+            best = 0
+        rest = sum(f.share for place, f in enumerate(found) if place != best)
+        scores = [(1 - DEFINED) * f.share / rest if rest else 0.0 for f in found]
+        scores[best] = DEFINED if rest else 1.0
+        return self._ranked(written, found, scores, "defined in the text")
 
     def _ranked(
-        self, written: str, senses: Sequence[Sense], scores: Sequence[float], source: Source
+        self, written: str, found: Sequence[Share], scores: Sequence[float], source: Source
     ) -> Ranked:
-        order = sorted(range(len(senses)), key=lambda place: -scores[place])
-        ranked = tuple(RankedSense(senses[place], scores[place]) for place in order)
+        order = sorted(range(len(found)), key=lambda place: -scores[place])
+        ranked = tuple(RankedSense(found[place].sense, scores[place]) for place in order)
         margin = ranked[0].score - (ranked[1].score if len(ranked) > 1 else 0.0)
         return Ranked(written, ranked, source, margin, margin >= self.weights.sure)
 
@@ -155,6 +163,14 @@ class Abbreviations:
             if len(senses) == 1:
                 hints.append(senses[0].expansion)
         return hints[:MOST_HINTS]
+
+
+def same_name(one: str, other: str) -> float:
+    """How alike two long forms are, 0 to 1; 1 where only endings and order differ."""
+    mine, theirs = name_words(one), name_words(other)
+    if bag(mine) == bag(theirs):
+        return 1.0
+    return fuzz.ratio(" ".join(sorted(mine)), " ".join(sorted(theirs))) / 100
 
 
 def card_text(card: ReferenceCard) -> str:

@@ -17,12 +17,14 @@ from medllm.terminology.background import Background, cosine, stems
 from medllm.terminology.lexicon import Lexicon, Sense
 from medllm.terminology.mention_forms import has_initials
 from medllm.terminology.sense_context import Context
+from medllm.terminology.sense_shares import Share
 
 Vector = NDArray[np.float32]
 PARTS = ("commonness", "count", "profile", "named", "cues", "letters", "meaning")
 """Log share of the sense; log count of its name in the background; cosine of the context
 with the name's surroundings; share of the name's words in the context; cues near by; whether
-the abbreviation is its initials; cosine of the embeddings of sentence and long form."""
+the abbreviation is the initials (told of uncurated lists alone: in a curated one each sense
+is known to be used, `OD` for the right eye too); cosine of sentence and long form."""
 
 
 FROM_CONTEXT = [PARTS.index(part) for part in ("profile", "named", "cues", "meaning")]
@@ -44,30 +46,30 @@ WITH_EMBEDDER = Weights((1.0, 0.1, 20.0, 3.0, 2.0, 0.0, 10.0), 0.5)
 
 def evidence(
     abbreviation: str,
-    senses: Sequence[Sense],
-    shares: Sequence[float],
+    found: Sequence[Share],
     context: Context,
     lexicon: Lexicon,
     background: Background,
     meanings: "Meanings | None" = None,
 ) -> NDArray[np.float64]:
-    """The evidence for each sense, (senses, len(PARTS))."""
+    """The evidence for each sense, (len(found), len(PARTS))."""
     vector = background.vector(context.words)
-    likeness = [0.0] * len(senses)
+    likeness = [0.0] * len(found)
     if meanings and context.sentence:
-        likeness = meanings.cosines(context.sentence, [sense.expansion for sense in senses])
+        likeness = meanings.cosines(context.sentence, [entry.sense.expansion for entry in found])
     rows = []
-    for sense, share, like in zip(senses, shares, likeness, strict=True):
+    for entry, like in zip(found, likeness, strict=True):
+        sense = entry.sense
         names = lexicon.names(sense)
         profiles = [background.profile(name) for name in names]
         rows.append(
             (
-                math.log(share),
+                math.log(entry.share),
                 math.log(sum(p.count for p in profiles) + 0.5),
                 max(cosine(vector, p.vector) for p in profiles),
                 max(_named(name, context.words, background) for name in names),
                 _cues(sense, context),
-                float(has_initials(sense.expansion, abbreviation)),
+                0.0 if lexicon.ordered else float(has_initials(sense.expansion, abbreviation)),
                 like,
             )
         )
