@@ -27,12 +27,7 @@ FILE_TYPES = {
 """Names of the quantizations, by `general.file_type`."""
 # They load but don't decode from a prompt alone; some abort the process.
 _NO_DECODER = ("t5", "t5encoder", "bert", "modern-bert", "nomic-bert", "jina-bert-v2", "clip")
-# Those of them, and others, whose text vectors are what they are made for.
-_EMBEDDERS = (
-    *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert"),
-    *("jina-bert-v2", "jina-bert-v3", "gemma-embedding"),
-)
-_NO_POOLING, _RANK = 0, 4  # llama.h, enum llama_pooling_type
+_POOLED = (1, 2, 3)  # mean, cls, last: llama.h, enum llama_pooling_type
 MOST_CONTEXT = 4096
 _LEAST_CONTEXT = 1024
 _BATCH = 512  # tokens of one llama.cpp micro-batch
@@ -136,12 +131,9 @@ def _read_whole(path: Path) -> tuple[int, gguf_header.Header]:
 
 
 def _is_embedder(metadata: dict[str, Any]) -> bool:
-    """By its architecture, or by the pooling that its header asks for."""
-    architecture = str(metadata.get("general.architecture", ""))
-    pooling = metadata.get(f"{architecture}.pooling_type")
-    if metadata.get("general.type", "model") != "model" or pooling == _RANK:
-        return False
-    return architecture in _EMBEDDERS or pooling not in (None, _NO_POOLING)
+    """Whether the header says how a text's vector is made of its tokens'."""
+    architecture = metadata.get("general.architecture", "")
+    return metadata.get(f"{architecture}.pooling_type") in _POOLED
 
 
 def _check_kind(path: Path, metadata: dict[str, Any]) -> None:

@@ -14,7 +14,9 @@ from medllm.engines.host_process import HostProcess
 from medllm.engines.llamacpp import default_threads, error_of
 from medllm.errors import EngineError
 
-_AT_ONCE = 256  # texts in one message
+# Texts and characters in one message: seconds of work for a large model, so that the host
+# gives signs of life.
+_MOST_TEXTS, _MOST_CHARACTERS = 256, 16384
 _PATIENCE_S = 120.0
 
 
@@ -51,8 +53,7 @@ class LlamaCppEmbedder:
         """See `Embedder.embed`."""
         with self._busy:
             parts = [
-                _floats(answer[1], self.dimension)
-                for answer in self._answers(texts, pooled=True)
+                _floats(answer[1], self.dimension) for answer in self._answers(texts, pooled=True)
             ]
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
 
@@ -82,9 +83,9 @@ class LlamaCppEmbedder:
     def _answers(self, texts: Sequence[str], *, pooled: bool) -> Iterator[list[Any]]:
         """The host's answer to each message's worth of texts."""
         try:
-            for start in range(0, len(texts), _AT_ONCE):
+            for part in _messages(texts):
                 host = self._loaded(pooled=pooled)
-                host.send({"embed": list(texts[start : start + _AT_ONCE])})
+                host.send({"embed": part})
                 yield self._receive(host, "vectors")
         except BaseException:  # whatever it was, what the host still writes is of this call
             self._drop()
@@ -118,6 +119,20 @@ class LlamaCppEmbedder:
         host, self._host = self._host, None
         if host is not None:
             host.dispose()
+
+
+def _messages(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in parts that are computed in one go."""
+    part: list[str] = []
+    characters = 0
+    for text in texts:
+        if len(part) == _MOST_TEXTS or (part and characters + len(text) > _MOST_CHARACTERS):
+            yield part
+            part, characters = [], 0
+        part.append(text)
+        characters += len(text)
+    if part:
+        yield part
 
 
 def _floats(data: str, dimension: int) -> Vectors:

@@ -30,7 +30,7 @@ class Encoder:
         pooled: one vector a text, pooled as the file says; otherwise one a token.
 
     Raises:
-        ModelError: llama.cpp can't load the file, or it doesn't say how to pool.
+        ModelError: llama.cpp can't load the file.
     """
 
     def __init__(self, model: Path, threads: int, *, pooled: bool) -> None:
@@ -64,7 +64,8 @@ class Encoder:
         if self._pooled:
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
             return vectors / np.maximum(lengths, np.float32(1e-12)), []
-        return vectors, [[self._vocabulary.is_control(t) for t in tokens] for tokens in tokenized]
+        ends = self._vocabulary.marks
+        return vectors, [[token in ends for token in tokens] for tokens in tokenized]
 
     def _tokenize(self, text: str) -> list[int]:
         tokens = self._vocabulary.tokenize(text, special=False, marks=True)
@@ -110,11 +111,6 @@ class Encoder:
         if not context:
             raise ModelError(
                 f"There is no room for the embedding model {file.name}.", "Close other programs."
-            )
-        if self._pooled and native.llama_pooling_type(context) == native.LLAMA_POOLING_TYPE_NONE:
-            raise ModelError(
-                f"{file.name} doesn't say how a text's vector is made of its tokens'.",
-                "Convert it again from a folder with 1_Pooling/config.json.",
             )
         return context
 

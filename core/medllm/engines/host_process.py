@@ -46,7 +46,7 @@ class HostProcess:
         os.set_blocking(self._input, False)
         self._sending = threading.Lock()
         self._disposed = False
-        self._tail = b""
+        self._tail: list[bytes] = []  # of a line that has not come to its end
         self._messages: deque[list[Any]] = deque()
 
     def _keep(self, launched: "queue.SimpleQueue[subprocess.Popen[bytes] | OSError]") -> None:
@@ -134,7 +134,11 @@ class HostProcess:
         data = os.read(self._output, 1 << 16)
         if not data:
             raise self.ended()
-        *lines, self._tail = (self._tail + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._tail, lines[0]])
+            self._tail.clear()
+        self._tail.append(rest)
         try:
             for line in lines:
                 self._messages.append(_parse(line))

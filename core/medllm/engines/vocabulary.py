@@ -25,6 +25,8 @@ class Vocabulary:
         self.bos: int = native.llama_vocab_bos(self.handle)
         self.eos: int = native.llama_vocab_eos(self.handle)
         self.wants_bos = bool(native.llama_vocab_get_add_bos(self.handle)) and self.bos >= 0
+        self.marks = frozenset((self.bos, self.eos, native.llama_vocab_sep(self.handle)))
+        """The tokens that may be put at a text's ends; none of them comes of the text itself."""
         self._pieces: dict[int, bytes] = {}
         self._ends = frozenset(
             token for token in range(self.size) if native.llama_vocab_is_eog(self.handle, token)
