@@ -82,6 +82,11 @@ def vocabulary_file() -> Path:
     return user_dir() / "vocabulary.sqlite3"
 
 
+def documents_file() -> Path:
+    """The SQLite file with the passages of cards and of the user's documents."""
+    return user_dir() / "documents.sqlite3"
+
+
 def settings_file() -> Path:
     """The user's settings."""
     return user_dir() / "settings.toml"

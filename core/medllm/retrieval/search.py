@@ -1,0 +1,289 @@
+"""Finds passages four ways, and fuses the four rankings by reciprocal rank.
+
+The ways: names (exact, with what a vocabulary calls the same), words (BM25), letters (names
+and words of like spelling) and, with an embedder, meaning (vectors).
+"""
+
+import math
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from medllm.embedding import Embedder
+from medllm.retrieval import matching, names, store, words
+from medllm.retrieval.letters import Spellings
+from medllm.retrieval.matching import Counted
+from medllm.retrieval.names import Named
+from medllm.retrieval.vectors import Signs
+from medllm.terminology import tokens
+from medllm.terminology.store import Store
+
+Way = Literal["name", "word", "letter", "meaning"]
+
+DAMPING = 60
+"""Added to a rank before its reciprocal is taken (Cormack, Clarke and Buettcher, 2009)."""
+WEIGHTS: dict[Way, float] = {"name": 1.5, "word": 1.0, "letter": 0.7, "meaning": 1.5}
+DEPTH = 100
+"""Passages of each ranking that are fused."""
+AGAIN = 0.85
+"""Factor on the score of each further passage of one file, so that one file is not all."""
+OF_NAME = 30
+"""Passages of one name that are ranked."""
+RARE = 0.01
+"""Share of passages below which a word's spelling may be a slip, and like ones are looked for."""
+LOOKED_AT = 5
+"""Passages, the first ones, that say how sure the answer is."""
+SURE_WORDS, SURE_MEANING = 0.7, 0.6
+"""Least share of a question's words (weighted) in a passage, or least cosine, of a sure answer.
+
+Fitted by benchmarks/retrieval.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that was found."""
+
+    passage: int
+    score: float
+    ways: tuple[Way, ...]
+    """Which rankings had it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What came of a search."""
+
+    hits: tuple[Hit, ...]
+    words: float
+    """Share of the question's topic, weighted by rarity, in one of the first passages, 0 to 1."""
+    meaning: float
+    """Cosine of the nearest passage; 0 without an embedder."""
+
+    @property
+    def confident(self) -> bool:
+        """Whether the first passages are about what was asked for."""
+        return bool(self.hits) and (self.words >= SURE_WORDS or self.meaning >= SURE_MEANING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    text: str
+    topic: tuple[str, ...]
+    """Folded words without those of asking."""
+    terms: tuple[str, ...]
+    counted: tuple[Counted, ...]
+    total: int
+    """Passages of the index."""
+
+    def rarity(self, term: str) -> float:
+        """Inverse document frequency; that of a word which the index lacks is the highest."""
+        passages = next((c.passages for c in self.counted if c.word == term), 0)
+        return math.log((self.total + 1) / (passages + 0.5))
+
+
+class Searcher:
+    """Searches one index; what it holds in memory follows the index."""
+
+    def __init__(
+        self, base: sqlite3.Connection, embedder: Embedder | None, vocabulary: Store | None
+    ) -> None:
+        """Takes an open index, and what there is of an embedder and a vocabulary."""
+        self._base, self._embedder, self._vocabulary = base, embedder, vocabulary
+        self._state = ""
+        self._spellings: Spellings | None = None
+        self._signs: Signs | None = None
+
+    def prepare(self) -> None:
+        """Makes what is held in memory; without it the first search waits for it."""
+        with store.reading(self._base):
+            self._follow()
+            self._held_spellings()
+            if self._embedder:
+                self._held_signs()
+
+    def search(self, text: str, depth: int) -> Ranking:
+        """The best `depth` passages for a question."""
+        with store.reading(self._base):
+            self._follow()
+            asked = self._question(text)
+            if not asked.terms or not asked.total:
+                return Ranking((), 0.0, 0.0)
+            return self._ranking(asked, depth)
+
+    def _ranking(self, asked: _Question, depth: int) -> Ranking:
+        reach = max(DEPTH, depth)
+        named = self._named(asked)
+        alike = self._alike_words(asked)
+        rankings: list[tuple[Way, list[int]]] = [
+            ("name", self._by_name(asked, named)),
+            ("word", matching.ranked(self._base, _match(asked.counted, asked.total), reach)),
+            ("letter", self._by_letters(asked, alike, reach)),
+        ]
+        if widened := self._by_synonyms(asked, named, reach):
+            rankings.append(("name", widened))
+        meaning = self._by_meaning(asked, reach)
+        rankings.append(("meaning", [passage for passage, _ in meaning]))
+        hits = self._spread(fuse(rankings), depth)
+        sure = self._covered(asked, named, alike, [hit.passage for hit in hits[:LOOKED_AT]])
+        return Ranking(tuple(hits), sure, meaning[0][1] if meaning else 0.0)
+
+    def _spread(self, hits: Sequence[Hit], depth: int) -> list[Hit]:
+        """The best passages, each further one of a file counting less."""
+        marks = ", ".join("?" * len(hits))
+        rows = self._base.execute(
+            f"SELECT id, file FROM passage WHERE id IN ({marks})", [hit.passage for hit in hits]
+        )
+        owner = dict(rows.fetchall())
+        had: Counter[int] = Counter()
+        lowered = []
+        for hit in hits:
+            file = owner[hit.passage]
+            lowered.append(replace(hit, score=hit.score * AGAIN ** had[file]))
+            had[file] += 1
+        return sorted(lowered, key=lambda hit: (-hit.score, hit.passage))[:depth]
+
+    def _follow(self) -> None:
+        """Drops what is held of an earlier state of the index."""
+        state = store.meta(self._base, "state")
+        if state != self._state:
+            self._state, self._spellings, self._signs = state, None, None
+
+    def _held_spellings(self) -> Spellings:
+        self._spellings = self._spellings or Spellings(self._base)
+        return self._spellings
+
+    def _held_signs(self) -> Signs:
+        self._signs = self._signs or Signs(self._base)
+        return self._signs
+
+    def _question(self, text: str) -> _Question:
+        terms = tuple(dict.fromkeys(words.terms(text)))
+        total = self._base.execute("SELECT count(*) FROM passage").fetchone()[0]
+        known = tuple(matching.counted(self._base, terms))
+        return _Question(text, tuple(words.topic(text)), terms, known, total)
+
+    def _named(self, asked: _Question) -> list[Named]:
+        """Names in the question that the index or the vocabulary knows, the rarest first."""
+        found = names.in_question(self._base, asked.text, self._vocabulary)
+        known = {n.form for n in found if n.synonyms or names.ranges(self._base, n.form)}
+        kept = names.longest_first(found, known)
+        return sorted(kept, key=lambda n: -sum(map(asked.rarity, n.terms)))
+
+    def _by_name(self, asked: _Question, named: Iterable[Named]) -> list[int]:
+        found: dict[int, None] = {}
+        for one in named:
+            others = [form for text in one.synonyms if (form := names.form(text))]
+            found.update(self._of_names(asked, [one.form, *others], one.terms))
+        return list(found)
+
+    def _of_names(
+        self, asked: _Question, forms: Iterable[str], own: Sequence[str]
+    ) -> dict[int, None]:
+        """Passages of what bears one of the names, those with more of the question first."""
+        found: dict[int, None] = {}
+        rest = [c for c in asked.counted if c.word not in own]
+        match = _match(rest, asked.total)
+        for form in forms:
+            for first, last in names.ranges(self._base, form):
+                best = matching.ranked(self._base, match, OF_NAME, (first, last)) if last > first else []
+                some = range(first, min(last, first + OF_NAME - 1) + 1)
+                found.update(dict.fromkeys([*best, *some][:OF_NAME]))
+        return found
+
+    def _by_synonyms(self, asked: _Question, named: Iterable[Named], reach: int) -> list[int]:
+        """By the words of what the vocabulary calls the same."""
+        groups = [words.terms(text) for one in named for text in one.synonyms]
+        counts = {
+            c.word: c.passages
+            for c in matching.counted(self._base, {term for group in groups for term in group})
+        }
+        usable = [
+            group
+            for group in groups
+            if group
+            and all(term in counts for term in group)
+            and min(counts[term] for term in group) <= matching.BUDGET // 4
+        ]
+        return matching.ranked(self._base, matching.any_of(usable), reach)
+
+    def _alike_words(self, asked: _Question) -> dict[str, list[tuple[str, float]]]:
+        """For the rare and unknown words of the topic, words of the index that look like them."""
+        counts = {c.word: c.passages for c in asked.counted}
+        topic = {term for word in asked.topic if (term := words.term(word))}
+        spellings = self._held_spellings()
+        return {
+            term: alike
+            for term in sorted(topic)
+            if counts.get(term, 0) <= RARE * asked.total and (alike := spellings.alike_words(term))
+        }
+
+    def _by_letters(
+        self, asked: _Question, alike: dict[str, list[tuple[str, float]]], reach: int
+    ) -> list[int]:
+        """By names that look like the topic; then by words that look like the question's."""
+        topic = tokens.form(asked.topic)
+        found: dict[int, None] = {}
+        for form, _ in self._held_spellings().alike_names(topic):
+            found.update(self._of_names(asked, [form], words.terms(form)))
+        others = [other for near in alike.values() for other, _ in near]
+        counted = matching.counted(self._base, [*asked.terms, *others])
+        by_words = matching.ranked(self._base, _match(counted, asked.total), reach)
+        return [hit.passage for hit in fuse([("letter", list(found)), ("letter", by_words)])][:reach]
+
+    def _by_meaning(self, asked: _Question, reach: int) -> list[tuple[int, float]]:
+        if not self._embedder or store.meta(self._base, "embedder") != self._embedder.sha256:
+            return []
+        vector = self._embedder.embed([asked.text])[0]
+        return self._held_signs().nearest(self._base, vector, reach)
+
+    def _covered(
+        self,
+        asked: _Question,
+        named: Iterable[Named],
+        alike: dict[str, list[tuple[str, float]]],
+        passages: Sequence[int],
+    ) -> float:
+        """Most of the topic, weighted by rarity, that one of `passages` has."""
+        topic = list(dict.fromkeys(filter(None, map(words.term, asked.topic))))
+        weight = sum(map(asked.rarity, topic))
+        marks = ", ".join("?" * len(passages))
+        rows = self._base.execute(
+            "SELECT title, headings, names, text FROM passage JOIN file ON file.id = file "
+            f"WHERE passage.id IN ({marks})",
+            passages,
+        )
+        best = 0.0
+        for row in rows:
+            here = {term for text in row for term in words.terms(text)}
+            by_synonym = {
+                term
+                for one in named
+                for text in one.synonyms
+                if here.issuperset(words.terms(text))
+                for term in one.terms
+            }
+            have = 0.0
+            for term in topic:
+                near = max((s for other, s in alike.get(term, ()) if other in here), default=0.0)
+                has = 1.0 if term in here or term in by_synonym else near
+                have += has * asked.rarity(term)
+            best = max(best, have / weight if weight else 0.0)
+        return best
+
+
+def fuse(rankings: Iterable[tuple[Way, list[int]]]) -> list[Hit]:
+    """Rankings as one: a passage scores the weighted sum of its reciprocal ranks."""
+    scores: dict[int, float] = defaultdict(float)
+    ways: dict[int, dict[Way, None]] = defaultdict(dict)
+    for way, ranking in rankings:
+        for rank, passage in enumerate(ranking, 1):
+            scores[passage] += WEIGHTS[way] / (DAMPING + rank)
+            ways[passage][way] = None
+    best = sorted(scores, key=lambda passage: (-scores[passage], passage))
+    return [Hit(passage, scores[passage], tuple(ways[passage])) for passage in best]
+
+
+def _match(known: Sequence[Counted], total: int) -> str:
+    return matching.query(known, total)

@@ -1,0 +1,125 @@
+"""The SQLite file of the index: its tables, and how it is opened for reading and for writing.
+
+It is kept in WAL mode: a change is one transaction, so that a reader in another process sees
+the old index till the new one is whole, and a change that is killed never was.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medllm import paths
+from medllm.errors import StorageError
+
+VERSION = "1"
+"""Of the tables, the stems and the passages; an index of another version is made anew."""
+SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE file(id INTEGER PRIMARY KEY, root TEXT, path TEXT, title TEXT, size INTEGER,
+                  changed INTEGER, sha256 TEXT, first INTEGER, last INTEGER, UNIQUE(root, path));
+CREATE TABLE passage(id INTEGER PRIMARY KEY, file INTEGER, start INTEGER, end INTEGER,
+                     page INTEGER, card TEXT, headings TEXT, names TEXT, text TEXT);
+CREATE TABLE name(form TEXT, first INTEGER, last INTEGER, file INTEGER);
+CREATE INDEX name_form ON name(form);
+CREATE INDEX name_file ON name(file);
+CREATE TABLE frequency(word TEXT PRIMARY KEY, passages INTEGER) WITHOUT ROWID;
+CREATE VIRTUAL TABLE word USING fts5(title, headings, text, content='', tokenize='unicode61');
+CREATE TABLE vector(passage INTEGER PRIMARY KEY, scale REAL, numbers BLOB);
+CREATE TABLE sign(passage INTEGER PRIMARY KEY, bits BLOB);
+"""
+BUSY_SECONDS = 10
+"""How long a writer waits for another one."""
+
+
+def open_base(file: Path | None) -> sqlite3.Connection:
+    """Opens the index, by default the user's; makes it where there is none.
+
+    Raises:
+        StorageError: it can't be opened, or is no index of this version.
+    """
+    target = file or paths.documents_file()
+    paths.ensure_dir(target.parent)
+    hint = f"Remove it, then index your folders again: rm {target}*"
+    try:
+        base = sqlite3.connect(
+            target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = NORMAL")
+        base.execute("PRAGMA cache_size = -65536")
+        base.execute("PRAGMA mmap_size = 1073741824")
+        if not base.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            _make(base)
+        version = meta(base, "version")
+    except sqlite3.Error as error:
+        raise StorageError(f"{target} is no index that can be read: {error}.", hint) from error
+    if version != VERSION:
+        base.close()
+        raise StorageError(f"The index {target} is of another version.", hint)
+    target.chmod(0o600)
+    return base
+
+
+def meta(base: sqlite3.Connection, key: str) -> str:
+    """A value of the table `meta`, "" where there is none."""
+    row = base.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def set_meta(base: sqlite3.Connection, key: str, value: str) -> None:
+    """Writes a value of the table `meta`."""
+    base.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
+
+
+@contextmanager
+def reading(base: sqlite3.Connection) -> Iterator[None]:
+    """One state of the index for all that is read inside."""
+    try:
+        if base.in_transaction:
+            yield
+            return
+        base.execute("BEGIN")
+        try:
+            yield
+        finally:
+            base.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"The index can't be read: {error}.", "Index your folders again."
+        ) from error
+
+
+@contextmanager
+def writing(base: sqlite3.Connection) -> Iterator[None]:
+    """One transaction: all that is written inside, or nothing.
+
+    Raises:
+        StorageError: another process writes, the disk is full, or the file is read-only.
+    """
+    try:
+        base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            set_meta(base, "state", str(int(meta(base, "state") or 0) + 1))
+            base.execute("COMMIT")
+        finally:
+            if base.in_transaction:
+                base.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        locked = "locked" in str(error)
+        raise StorageError(
+            f"The index can't be written: {error}.",
+            "Another program is indexing: wait until it has ended."
+            if locked
+            else "Free some space; the index is as it was.",
+        ) from error
+
+
+def _make(base: sqlite3.Connection) -> None:
+    base.execute("BEGIN IMMEDIATE")
+    if not base.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        for statement in SCHEMA.split(";"):
+            base.execute(statement)
+        set_meta(base, "version", VERSION)
+    base.execute("COMMIT")
