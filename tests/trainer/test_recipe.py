@@ -53,3 +53,69 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     file.write_text("name: [")
     with pytest.raises(DataError, match=r"broken\.yaml is not YAML"):
         recipe.load(str(file))
+
+
+SYSTEMS = {
+    "terminology-mistral": {
+        "base": "mistralai/Mistral-7B-Instruct-v0.3", "lora.r": 32, "lora.alpha": 32,
+        "lora.targets": "all-linear", "train.learning_rate": 3e-4, "train.schedule": "cosine",
+        "train.optimizer": "adamw-8bit", "train.batch": 2, "train.accumulation": 4,
+        "train.epochs": 5, "data.system": "card",
+    },
+    "pubmedqa-llama2": {"lora.bits": 4, "chat_family": "llama2", "data.reader": "pubmedqa"},
+    "clinical-llama2": {"chat_family": "llama2", "lora.bits": 16},
+    "qa-flan-t5": {
+        "base": "google/flan-t5-base", "kind": "seq2seq", "prefix": "Medical question: ",
+        "train.max_length": 128, "train.learning_rate": 1e-4, "train.batch": 4,
+        "train.accumulation": 2, "train.weight_decay": 0.01, "train.epochs": 10,
+        "train.precision": "fp32", "train.save_steps": 0, "lora": None,
+    },
+    "flashcards-llama3": {
+        "base": "meta-llama/Llama-3.2-3B-Instruct", "lora.bits": 4, "lora.r": 64,
+        "lora.alpha": 128, "lora.dropout": 0, "lora.rslora": True, "train.learning_rate": 5e-5,
+        "train.warmup": 0.05, "train.batch": 6, "train.accumulation": 2, "train.epochs": 1,
+        "train.max_length": 1024, "data.share": 0.1, "template": "family",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_recipes_have_the_values_of_their_systems(name: str) -> None:
+    content = recipe.load(name).in_force()
+    for key, wanted in SYSTEMS[name].items():
+        found = content
+        for part in key.split("."):
+            found = found[part]
+        assert found == wanted, key
+
+
+def test_each_recipe_opens_with_the_command_that_runs_it() -> None:
+    for name in recipe.names():
+        text = recipe._text(name)
+        assert text.startswith(f"# medtrain run {name}")
+        assert "# Cost" in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["kind=causl"], "there is no kind 'causl'. There are: scratch, causal, seq2seq"),
+        (["lora.rang=1"], "no setting lora.rang; did you mean"),
+        (["lora=null"], "lora can't be null"),
+        (["lora.dora=true", "lora.init=pissa", "lora.bits=16"], "choose one"),
+        (["lora.init=pissa"], "set lora.bits=16"),
+        (["prefix=Q"], "prefix is for seq2seq"),
+        (["template=family", "chat_family="], "chat_family"),
+        (["base="], "base"),
+        (["train.precision=int8"], "'bf16', 'fp16' or 'fp32'"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_named(overrides: list[str], told: str) -> None:
+    with pytest.raises(DataError) as caught:
+        recipe.load("terminology-mistral", overrides)
+    assert told in caught.value.line()
+    assert "\n" not in caught.value.line()
+
+
+def test_a_group_that_is_null_can_be_set() -> None:
+    assert recipe.load("qa-flan-t5", ["lora.r=8"]).lora.r == 8

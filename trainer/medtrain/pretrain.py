@@ -10,7 +10,7 @@ from medllm.reference import ReferenceCard
 
 from medtrain import corpus, tokenizer, training
 from medtrain.progress import ProgressView
-from medtrain.recipe import Recipe
+from medtrain.settings import ScratchRecipe
 
 LOG = "log.json"
 """The trainer's log, in the folder of what it trained."""
@@ -24,7 +24,7 @@ def records(cards: Sequence[ReferenceCard]) -> list[corpus.Prose]:
     return of_cards + corpus.words_of_the_form()
 
 
-def build_model(recipe: Recipe, mini: Any) -> Any:
+def build_model(recipe: ScratchRecipe, mini: Any) -> Any:
     """A LlamaForCausalLM with random weights in the recipe's shape."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -46,7 +46,7 @@ def build_model(recipe: Recipe, mini: Any) -> Any:
     )
 
 
-def run(recipe: Recipe, cards: Sequence[ReferenceCard], work: Path, base: Path) -> None:
+def run(recipe: ScratchRecipe, cards: Sequence[ReferenceCard], work: Path, base: Path) -> None:
     """Trains the base model and saves it, tokenizer included, into `base`.
 
     Args:

@@ -1,81 +1,17 @@
-"""A recipe: everything that decides a training, as small typed settings read from YAML.
+"""A recipe: everything that decides a training, read from YAML into typed settings.
 
-The command line (`--set tune.epochs=3`) wins over the file, the file over the defaults.
+The command line (`--set train.epochs=3`) wins over the file, the file over the defaults.
 """
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from medllm.errors import DataError, UsageError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from rapidfuzz import process
 
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelSettings(_Settings):
-    """Shape of a Llama that is trained from scratch."""
-
-    hidden: int = Field(256, gt=0)
-    """Width; a multiple of 256 so that Q4_K can hold its rows."""
-    layers: int = Field(8, gt=0)
-    heads: int = Field(4, gt=0)
-    ffn: int = Field(768, gt=0)
-    """Inner width of the feed-forward part; a multiple of 256."""
-    vocabulary: int = Field(4096, ge=300)
-    """Tokens of the byte-level BPE vocabulary, specials included."""
-    context: int = Field(1024, ge=64)
-    """Longest text in tokens."""
-
-    @model_validator(mode="after")
-    def _fits_blocks(self) -> "ModelSettings":
-        for name in ("hidden", "ffn"):
-            if getattr(self, name) % 256:
-                raise ValueError(f"model.{name} must be a multiple of 256")
-        if self.hidden % self.heads:
-            raise ValueError("model.hidden must be a multiple of model.heads")
-        return self
-
-
-class StageSettings(_Settings):
-    """One training stage, pre-training or tuning."""
-
-    epochs: float = Field(1, gt=0)
-    learning_rate: float = Field(1e-3, gt=0)
-    """Peak; it falls to zero along a cosine."""
-    batch: int = Field(16, gt=0)
-    """Examples a step."""
-    warmup: int = Field(0, ge=0)
-    """Steps of rising learning rate."""
-    weight_decay: float = Field(0.0, ge=0)
-    save_steps: int = Field(100, gt=0)
-    """Steps between checkpoints."""
-    max_steps: int = -1
-    """Ends the stage early, for trials; -1: the epochs decide."""
-
-
-class LoraSettings(_Settings):
-    """The adapter."""
-
-    r: int = Field(32, gt=0)
-    alpha: float = Field(32, gt=0)
-    """Scale is alpha / r."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-
-
-class Recipe(_Settings):
-    """A whole run."""
-
-    name: str
-    chat_family: str
-    seed: int = 0
-    model: ModelSettings = ModelSettings()
-    pretrain: StageSettings = StageSettings()
-    tune: StageSettings = StageSettings()
-    lora: LoraSettings = LoraSettings()
+from medtrain.settings import Kind, Recipe, ScratchRecipe, Settings, TuningRecipe
 
 
 def names() -> list[str]:
@@ -84,7 +20,7 @@ def names() -> list[str]:
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load(recipe: str, overrides: list[str] | None = None) -> Recipe:
+def load(recipe: str, overrides: list[str] | None = None) -> ScratchRecipe | TuningRecipe:
     """Reads a recipe by name or path and applies `KEY.KEY=VALUE` overrides.
 
     Raises:
@@ -93,21 +29,54 @@ def load(recipe: str, overrides: list[str] | None = None) -> Recipe:
     """
     import yaml
 
-    if recipe in names():
-        text = (resources.files("medtrain") / "recipes" / f"{recipe}.yaml").read_text("utf-8")
-    elif Path(recipe).is_file():
-        text = Path(recipe).read_text("utf-8")
-    else:
-        raise UsageError(f"There is no recipe {recipe!r}.", f"There are: {', '.join(names())}.")
     try:
-        content: dict[str, Any] = yaml.safe_load(text)
+        content = yaml.safe_load(_text(recipe))
+        if not isinstance(content, dict):
+            raise DataError(f"Recipe {recipe}: this is no list of settings with their values.")
         for override in overrides or []:
             _apply(content, override, yaml.safe_load)
-        return Recipe.model_validate(content)
     except yaml.YAMLError as error:
         raise DataError(f"{recipe} is not YAML: {' '.join(str(error).split())}") from error
+    kind = content.get("kind", "scratch")
+    if kind not in get_args(Kind):
+        known = ", ".join(get_args(Kind))
+        raise DataError(f"Recipe {recipe}: there is no kind {kind!r}.", f"There are: {known}.")
+    schema = ScratchRecipe if kind == "scratch" else TuningRecipe
+    try:
+        return schema.model_validate(content)
     except ValidationError as error:
-        raise DataError(f"Recipe {recipe}: {_first(error)}") from error
+        raise DataError(f"Recipe {recipe}: {_first(error, schema)}") from error
+
+
+def describe(recipe: ScratchRecipe | TuningRecipe) -> str:
+    """A recipe in a few lines, for lists."""
+    lines = [f"{recipe.name}: {recipe.summary}"]
+    if isinstance(recipe, TuningRecipe):
+        lora = recipe.lora
+        way = f"LoRA of rank {lora.r}, base in {lora.bits} bits" if lora else "all weights"
+        lines.append(f"  base      {recipe.base} ({way})")
+        lines.append(
+            f"  data      {' '.join(filter(None, (recipe.data.reader, recipe.data.path)))}"
+        )
+    else:
+        lines += ["  base      none: trained from nothing", "  data      the built-in cards"]
+    if cost := recipe.cost:
+        lines += [
+            f"  hardware  {cost.hardware}, {cost.memory} of memory",
+            f"  time      {cost.time}",
+        ]
+    return "\n".join(lines)
+
+
+def _text(recipe: str) -> str:
+    if recipe in names():
+        return (resources.files("medtrain") / "recipes" / f"{recipe}.yaml").read_text("utf-8")
+    if not Path(recipe).is_file():
+        raise UsageError(f"There is no recipe {recipe!r}.", f"There are: {', '.join(names())}.")
+    try:
+        return Path(recipe).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{recipe} can't be read: {error}.") from error
 
 
 def _apply(content: dict[str, Any], override: str, read: Any) -> None:
@@ -116,20 +85,34 @@ def _apply(content: dict[str, Any], override: str, read: Any) -> None:
         raise UsageError(f"--set {override} is not of the form KEY=VALUE.", "Try tune.epochs=3.")
     *groups, last = key.split(".")
     for group in groups:
-        content = content.setdefault(group, {})
+        if content.get(group) is None:
+            content[group] = {}
+        content = content[group]
         if not isinstance(content, dict):
             raise UsageError(f"--set {override}: {group} is no group of settings.")
     content[last] = read(value)
 
 
-def _first(error: ValidationError) -> str:
+def _first(error: ValidationError, schema: type[Recipe]) -> str:
+    """The first thing that is wrong, in one line."""
     problem = error.errors()[0]
     where = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "missing":
+        return f"{where} is missing"
     if problem["type"] != "extra_forbidden":
-        return f"{where}: {problem['msg']}" if where else str(problem["msg"])
-    group: Any = Recipe
+        told = str(problem["msg"]).removeprefix("Value error, ")
+        return f"{where}: {told}" if where and where not in told else told
+    group: type[Settings] = schema
     for key in problem["loc"][:-1]:
-        group = group.model_fields[key].annotation
-    last = str(problem["loc"][-1])
-    nearest = process.extractOne(last, list(group.model_fields))
+        group = _group(group.model_fields[str(key)].annotation)
+    nearest = process.extractOne(str(problem["loc"][-1]), list(group.model_fields))
     return f"there is no setting {where}; did you mean {nearest[0]}?"
+
+
+def _group(annotation: Any) -> type[Settings]:
+    """The settings of an annotation that may also allow None."""
+    return next(
+        kind
+        for kind in (annotation, *get_args(annotation))
+        if isinstance(kind, type) and issubclass(kind, Settings)
+    )

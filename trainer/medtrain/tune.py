@@ -8,11 +8,11 @@ from medllm.reference import ReferenceCard
 from medtrain import corpus, training
 from medtrain.pretrain import save_whole
 from medtrain.progress import ProgressView
-from medtrain.recipe import Recipe
+from medtrain.settings import ScratchRecipe
 
 
 def run(
-    recipe: Recipe, cards: Sequence[ReferenceCard], base: Path, work: Path, adapter: Path
+    recipe: ScratchRecipe, cards: Sequence[ReferenceCard], base: Path, work: Path, adapter: Path
 ) -> None:
     """Tunes on prompt and completion records, with the loss on the completion alone.
 
