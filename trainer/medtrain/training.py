@@ -8,21 +8,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from medllm.errors import InterruptedRunError, StorageError, TrainingError
+from medllm.errors import InterruptedRunError, MedLLMError, StorageError, TrainingError
 
-from medtrain.recipe import StageSettings
+from medtrain.device import bf16_is_fast
+from medtrain.settings import StageSettings
 
 # malloc.h of glibc
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-def bf16_is_fast() -> bool:
-    """Whether bf16 pays on this device; without AVX512-BF16 it is several times slower."""
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def keep_freed_memory() -> None:
@@ -110,8 +102,16 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def fit(trainer: Any, folder: Path) -> list[dict[str, Any]]:
+_HALVE = "Halve the batch (--set tune.batch=…) and run the same command again."
+
+
+def fit(trainer: Any, folder: Path, remedy: str = _HALVE) -> list[dict[str, Any]]:
     """Trains to the end, from the last checkpoint where there is one.
+
+    Args:
+        trainer: ready to train.
+        folder: of the checkpoints.
+        remedy: what to do when memory runs out.
 
     Returns:
         The log: a dict a line with `step`, `loss`, `mean_token_accuracy` and more.
@@ -128,7 +128,8 @@ def fit(trainer: Any, folder: Path) -> list[dict[str, Any]]:
 
         class StopOnInterrupt(TrainerCallback):  # type: ignore[misc]
             def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-                if asked.is_set():
+                if _any_process(asked.is_set()):
+                    asked.set()
                     control.should_save = True
                     control.should_training_stop = True
                 return control
@@ -137,21 +138,43 @@ def fit(trainer: Any, folder: Path) -> list[dict[str, Any]]:
         checkpoint = last_checkpoint(folder)
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        except OSError as error:
-            raise StorageError(
-                f"A checkpoint can't be written to {folder}: {error.strerror or error}.",
-                "Free some space; the same command goes on from the last one.",
-            ) from error
-        except (MemoryError, RuntimeError) as error:
-            if "memory" not in str(error).lower():
-                raise
-            raise TrainingError(
-                "Memory ran out in training.",
-                "Halve the batch (--set tune.batch=…) and run the same command again.",
-            ) from error
+        except Exception as error:
+            if foreseen := _foreseen(error, folder, remedy):
+                raise foreseen from error
+            raise
         if asked.is_set() and trainer.state.global_step < trainer.state.max_steps:
             raise InterruptedRunError("Stopped; a checkpoint is kept.", "The same command goes on.")
     return list(trainer.state.log_history)
+
+
+def _any_process(asked: bool) -> bool:
+    """Whether any process of the training was asked, so that all of them stop at one step."""
+    import torch
+
+    if not torch.distributed.is_initialized():
+        return asked
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    flag = torch.tensor(int(asked), device=device)
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
+
+
+def _foreseen(error: Exception, folder: Path, remedy: str) -> MedLLMError | None:
+    """What a failure of training means to a user; None where that is not known."""
+    told = str(error)
+    # Torch and safetensors tell of a full disk in words of their own.
+    if isinstance(error, OSError) or any(sign in told for sign in _DISK):
+        reason = getattr(error, "strerror", None) or told.splitlines()[0]
+        return StorageError(
+            f"A checkpoint can't be written to {folder}: {reason}.",
+            "Free some space; the same command goes on from the last one.",
+        )
+    if isinstance(error, MemoryError | RuntimeError) and "memory" in told.lower():
+        return TrainingError("Memory ran out in training.", remedy)
+    return None
+
+
+_DISK = ("os error 27", "os error 28", "PytorchStreamWriter", "unexpected pos")
 
 
 def check_examples(trainer: Any, eos: int) -> None:

@@ -1,0 +1,158 @@
+"""Before the first step: the silent mistakes of fine-tuning are refused, and a sample is shown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from medllm.errors import TrainingError
+
+from medtrain.device import Batching, Device
+from medtrain.encoding import MASKED, Tally
+from medtrain.settings import TuningRecipe
+
+_MOST_CHECKED = 64
+_MOST_SHOWN = 1500
+"""Characters of each part of the sample."""
+
+
+def check_counts(recipe: TuningRecipe, tally: Tally) -> None:
+    """Refuses a data set that is empty, or that hardly fits.
+
+    Raises:
+        TrainingError: nothing is left, or more than half of it was too long.
+    """
+    longest = recipe.train.max_length
+    hint = f"Try --set train.max_length={_rounded(tally.longest_refused)}, or shorter examples."
+    if not tally.examples and not tally.too_long:
+        raise TrainingError("There is no example to train on.", "Look at the data.")
+    if not tally.examples:
+        raise TrainingError(f"Every example is longer than {longest} tokens.", hint)
+    if tally.too_long > tally.examples:
+        raise TrainingError(
+            f"{tally.too_long} of {tally.too_long + tally.examples} examples are longer than "
+            f"{longest} tokens.",
+            hint,
+        )
+
+
+def check_batch(trainer: Any, ends: frozenset[int]) -> None:
+    """Looks at what the model will really be given: the first examples, as a batch.
+
+    Raises:
+        TrainingError: nothing is learned of one, BOS stands twice or not at all, or the end
+            of the answer is not learned.
+    """
+    data = trainer.train_dataset
+    rows = [data[i] for i in range(min(_MOST_CHECKED, len(data)))]
+    tokenizer = trainer.processing_class
+    for row in rows:
+        check_row(row["input_ids"], row["labels"], tokenizer, ends)
+    batch = trainer.data_collator([dict(row) for row in rows[:4]])
+    learned = batch["labels"] != MASKED
+    if not bool(learned.any(dim=-1).all()):
+        raise TrainingError("A batch has no token to learn: all its labels are masked.")
+    filled = batch["input_ids"] == tokenizer.pad_token_id
+    is_end = tokenizer.pad_token_id == tokenizer.eos_token_id
+    if batch["labels"].shape == filled.shape and not is_end and bool((filled & learned).any()):
+        raise TrainingError("Padding is learned: the labels of a batch don't leave it out.")
+
+
+def check_row(
+    ids: Sequence[int], labels: Sequence[int], tokenizer: Any, ends: frozenset[int]
+) -> None:
+    """Looks at one example; see `check_batch`."""
+    learned = [label for label in labels if label != MASKED]
+    if not learned:
+        raise TrainingError("An example has no token to learn: its answer was cut away.")
+    if len(learned) == 1:
+        raise TrainingError("An answer is empty: only its end would be learned.")
+    if learned[-1] not in ends:
+        raise TrainingError("The end of an answer is not learned: it lacks its EOS token.")
+    bos = tokenizer.bos_token_id
+    if bos is None or len(ids) != len(labels):
+        return
+    begins = tokenizer("x")["input_ids"][:1] == [bos]
+    if begins and ids[0] != bos:
+        raise TrainingError("An example does not begin with a BOS token.")
+    if list(ids[:2]) == [bos, bos]:
+        raise TrainingError("An example begins with two BOS tokens.")
+
+
+def show(
+    recipe: TuningRecipe,
+    device: Device,
+    tokenizer: Any,
+    tallies: tuple[Tally, Tally],
+    row: dict[str, Any],
+    facts: dict[str, str],
+) -> None:
+    """Prints what is trained on and one example, its masked and its learned part apart.
+
+    Args:
+        recipe: the settings.
+        device: what it runs on.
+        tokenizer: reads the tokens back.
+        tallies: of training and of validation.
+        row: ids and labels of the example.
+        facts: more lines, by what they are about.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for name, line in {**_counts(recipe, tallies, tokenizer), **facts}.items():
+        console.print(Text.assemble((f"{name}: ", "bold"), line))
+    for title, text, style in _parts(row, tokenizer):
+        console.print(Text(f"{title}:", "bold"))
+        console.print(Text(_indented(text), style))
+
+
+def _counts(recipe: TuningRecipe, tallies: tuple[Tally, Tally], tokenizer: Any) -> dict[str, str]:
+    train, validation = tallies
+    lines = {
+        "Examples": f"{train.examples:,} to learn, {validation.examples:,} to validate, "
+        f"{train.tokens:,} tokens, {train.learned / max(train.tokens, 1):.0%} of them learned"
+    }
+    left_out = train.too_long + validation.too_long
+    if left_out:
+        lines["Left out"] = f"{left_out:,} longer than {recipe.train.max_length} tokens"
+    if train.without_system:
+        lines["System text"] = f"the chat template leaves it out of {train.without_system:,}"
+    if train.merged:
+        lines["Border"] = f"prompt and answer share a token in {train.merged:,} examples"
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        lines["Padding"] = "the end token, which the labels leave out where it is padding"
+    return lines
+
+
+def settled(
+    device: Device, precision: str, batching: Batching, steps: tuple[int, int], checkpointing: bool
+) -> str:
+    """What `auto` became, in one line."""
+    how = {"packed": "packed", "grouped": "grouped by length", "padded": "padded as they come"}
+    each = steps[0] * steps[1] * device.processes
+    unit = "packs" if batching == "packed" else "examples"
+    line = f"{device.name}, {precision}, {how[batching]}, {each} {unit} a step"
+    if device.processes > 1:
+        line += f", {device.processes} processes"
+    return line + (", activations computed twice" if checkpointing else "")
+
+
+def _parts(row: dict[str, Any], tokenizer: Any) -> list[tuple[str, str, str]]:
+    ids, labels = list(row["input_ids"]), list(row["labels"])
+    learned = [label for label in labels if label != MASKED]
+    is_chat = len(ids) == len(labels)
+    masked = [i for i, label in zip(ids, labels, strict=False) if label == MASKED]
+    prompt = masked if is_chat and len(masked) < len(ids) else ids
+    return [
+        ("Masked", tokenizer.decode(prompt), "dim"),
+        ("Learned", tokenizer.decode(learned), "green"),
+    ]
+
+
+def _indented(text: str) -> str:
+    cut = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} ..."
+    return "\n".join(f"  {line}" for line in cut.splitlines())
+
+
+def _rounded(length: int) -> int:
+    return -(-length // 64) * 64
