@@ -15,7 +15,9 @@ from medllm import paths
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-MANUAL = (ROOT / "converter" / "README.md").read_text(encoding="utf-8")
+MANUAL = "".join(
+    (ROOT / part / "README.md").read_text(encoding="utf-8") for part in ("converter", "trainer")
+)
 BIN = Path(sys.executable).parent
 
 SMALL_RUN = (

@@ -1,5 +1,7 @@
 """The command `medtrain`.
 
+medtrain recipes
+medtrain check terminology-mistral
 medtrain run mini
 medtrain vocab add doid.obo
 """
@@ -21,15 +23,24 @@ def medtrain() -> None:
     """Trains models that explain medical terms."""
 
 
+_Recipe = Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")]
+_Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Overrides, like train.epochs=3.")
+]
+_Data = Annotated[
+    Path | None,
+    typer.Option(help="A prepared folder or a JSONL file; by default what the recipe names."),
+]
+
+
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")],
+    recipe: _Recipe,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; by default runs/RECIPE.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Overrides, like tune.epochs=3.")
-    ] = None,
+    data: _Data = None,
+    settings: _Settings = None,
 ) -> None:
     """Trains a recipe; a run that was stopped goes on where it was."""
     from medllm import paths
@@ -41,19 +52,40 @@ def run(
     _need_training_packages()
     from medtrain import run as runs
 
-    record = runs.run(chosen, folder)
+    record = runs.run(chosen, folder, data)
+    if not runs.is_first():
+        return
     for stage, figures in record.metrics.items():
         typer.echo(f"{stage}: " + ", ".join(f"{k} {v:g}" for k, v in figures.items()))
     typer.echo(f"Done in {record.seconds / 60:.1f} minutes. Next: medconvert {folder}")
 
 
+@app.command()
+def check(recipe: _Recipe, data: _Data = None, settings: _Settings = None) -> None:
+    """Looks for what would make a recipe fail or spoil its training, without training."""
+    from medtrain import recipe as recipes
+
+    chosen = recipes.load(recipe, settings)
+    _need_training_packages()
+    from medtrain import check as checks
+
+    wrong = 0
+    for finding in checks.check(chosen, data):
+        wrong += finding.problem is not None
+        typer.echo(finding.line())
+    if wrong:
+        from medllm.errors import TrainingError
+
+        raise TrainingError(f"Recipe {chosen.name} can't be run as it is.", "See above.")
+
+
 @app.command("recipes")
 def list_recipes() -> None:
-    """Lists the recipes that come with the project."""
+    """Lists the recipes: base, data, hardware, time and memory."""
     from medtrain import recipe as recipes
 
     for name in recipes.names():
-        typer.echo(name)
+        typer.echo(recipes.describe(recipes.load(name)))
 
 
 def _need_training_packages() -> None:
