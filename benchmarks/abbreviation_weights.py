@@ -9,7 +9,7 @@ decisions are right for abbreviations that were left out of the fit.
 """
 
 import argparse
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ from medllm.terminology.sense_shares import Frequency, Share, shares
 from numpy.typing import NDArray
 
 RIDGE, STEPS, FOLDS, RIGHT = 0.5, 60, 5, 0.95
+MOST = 30
+"""Sentences of one abbreviation."""
 
 
 class Example(NamedTuple):
@@ -41,7 +43,7 @@ def main() -> None:
     parser.add_argument("--embedder", type=Path, help="a GGUF file with an embedding model")
     given = parser.parse_args()
     embedder = open_embedder(given.embedder) if given.embedder else None
-    rows = data.read_gladis(given.data / "gladis" / "train.json")
+    rows = few_each(data.read_gladis(given.data / "gladis" / "train.json"))
     examples = of_dictionary(given.data, rows, embedder)
     print(f"{len(examples)} sentences with the dictionary's senses", end="")
     examples += of_lexicon(rows, embedder)
@@ -51,6 +53,14 @@ def main() -> None:
     print(f"accuracy of the fit {np.mean([right(e, weights) for e in examples]):.3f}")
     margins(examples)
     steepness(data.read_vanderbilt(given.data / "abbreviations" / "vanderbilt_clinic_notes.txt"))
+
+
+def few_each(rows: list[data.Row]) -> list[data.Row]:
+    """At most MOST rows of each abbreviation, spread over the file."""
+    by_short: dict[str, list[data.Row]] = defaultdict(list)
+    for row in rows:
+        by_short[row.short].append(row)
+    return [row for own in by_short.values() for row in own[:: -(-len(own) // MOST)]]
 
 
 def steepness(notes: list[Frequency]) -> None:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 from medeval.metrics.calibration import aurc, brier, expected_calibration_error
 from medeval.metrics.classification import macro_f1
@@ -67,7 +68,7 @@ class ChoiceTask(Task):
     written = False
     wrong: Kind = "wrong"
     """Kind of a wrong answer that is not false confidence."""
-    measures = (
+    measures: ClassVar[tuple[Measure, ...]] = (
         Measure("accuracy", ("accuracy",)),
         Measure("macro-F1", ("gold", "said"), macro_f1),
         Measure("unparseable", ("unparseable",), better=-1),

@@ -22,6 +22,8 @@ MOST, FEW = 300, 15
 """Passages of a profile: with the name itself, and with only some of its words."""
 ENOUGH = 0.45
 """Share of the weight of a name's words that a passage needs to count without the rest."""
+LITTLE = 75.0
+"""Added to the squared length of a context: two or three words alone prove little."""
 _WORD = re.compile(r"[^\W\d_][^\W_]*|\d+")
 _EMPTY = frozenset(
     """
@@ -77,8 +79,9 @@ class Background:
         return math.log((len(self._passages) + 1) / (len(self._holders.get(word, ())) + 0.5))
 
     def vector(self, words: Mapping[str, float]) -> dict[str, float]:
-        """TF-IDF of words with their weights, of unit length."""
-        return _unit({word: times * self.weight(word) for word, times in words.items()})
+        """TF-IDF of words with their weights, of nearly unit length: shorter where few tell."""
+        weights = {word: times * self.weight(word) for word, times in words.items()}
+        return _unit(weights, LITTLE)
 
     def _profile(self, name: str) -> Profile:
         words = stems(name)
@@ -117,7 +120,7 @@ class Background:
 
 
 def cosine(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """Of two vectors of unit length."""
+    """Of two vectors of about unit length."""
     if len(one) > len(other):
         one, other = other, one
     return sum(weight * other.get(word, 0.0) for word, weight in one.items())
@@ -132,6 +135,6 @@ def _times(words: Sequence[str], passage: Sequence[str]) -> int:
     )
 
 
-def _unit(vector: dict[str, float]) -> dict[str, float]:
-    length = math.sqrt(sum(weight * weight for weight in vector.values()))
+def _unit(vector: dict[str, float], more: float = 0.0) -> dict[str, float]:
+    length = math.sqrt(sum(weight * weight for weight in vector.values()) + more)
     return {word: weight / length for word, weight in vector.items()} if length else {}

@@ -23,10 +23,8 @@ Vector = NDArray[np.float32]
 PARTS = ("commonness", "count", "profile", "named", "cues", "letters", "meaning")
 """Log share of the sense; log count of its name in the background; cosine of the context
 with the name's surroundings; share of the name's words in the context; cues near by; whether
-the abbreviation is the initials (told of uncurated lists alone: in a curated one each sense
-is known to be used, `OD` for the right eye too); cosine of sentence and long form."""
-
-
+the abbreviation is the initials; cosine of sentence and long form. Count and letters are told
+of uncurated lists alone: a curated one says what is common, and `OD` is the right eye too."""
 FROM_CONTEXT = [PARTS.index(part) for part in ("profile", "named", "cues", "meaning")]
 """The parts that the surroundings give."""
 
@@ -40,8 +38,8 @@ class Weights:
     """Least margin at which nineteen of twenty decisions were right."""
 
 
-WITHOUT_EMBEDDER = Weights((1.0, 0.1, 20.0, 3.0, 2.0, 0.0, 0.0), 0.5)
-WITH_EMBEDDER = Weights((1.0, 0.1, 20.0, 3.0, 2.0, 0.0, 10.0), 0.5)
+WITHOUT_EMBEDDER = Weights((1.0, 0.17, 30.13, 5.83, 6.30, 5.09, 0.0), sure=0.76)
+WITH_EMBEDDER = Weights((1.0, 0.17, 30.13, 5.83, 6.30, 5.09, 8.0), sure=0.76)
 
 
 def evidence(
@@ -57,6 +55,7 @@ def evidence(
     likeness = [0.0] * len(found)
     if meanings and context.sentence:
         likeness = meanings.cosines(context.sentence, [entry.sense.expansion for entry in found])
+    curated = lexicon.ordered
     rows = []
     for entry, like in zip(found, likeness, strict=True):
         sense = entry.sense
@@ -65,11 +64,11 @@ def evidence(
         rows.append(
             (
                 math.log(entry.share),
-                math.log(sum(p.count for p in profiles) + 0.5),
+                0.0 if curated else math.log(sum(p.count for p in profiles) + 0.5),
                 max(cosine(vector, p.vector) for p in profiles),
                 max(_named(name, context.words, background) for name in names),
                 _cues(sense, context),
-                0.0 if lexicon.ordered else float(has_initials(sense.expansion, abbreviation)),
+                0.0 if curated else float(has_initials(sense.expansion, abbreviation)),
                 like,
             )
         )

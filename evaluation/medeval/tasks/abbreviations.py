@@ -3,18 +3,24 @@
 Data: dev.json (or test.json), train.json and senses.json of GLADIS (Chen, Varoquaux and
 Suchanek 2023, EACL), https://github.com/tigerchen52/GLADIS. Its dictionary covers the
 test set alone; the senses of other abbreviations are all long forms that the files give
-them. Senses are lower-cased and de-duplicated: the spelling gives answers away.
+them. Senses are lower-cased and de-duplicated: the spelling gives answers away. Beside the
+engine stands what the ranking of `medllm.terminology.abbreviations` makes of the same options.
 """
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medllm.errors import DataError
+from medllm.terminology.abbreviations import Abbreviations as Ranking
+from medllm.terminology.lexicon import Lexicon, Sense
 
 from medeval.choice import LETTERS, ChoiceTask, lettered
 from medeval.reading import field, needed, one_file, read_lines, read_object
-from medeval.sample import Sample
+from medeval.sample import Answer, Judgement, Sample
+from medeval.task import Measure
 
 _WHAT = "the folder with dev.json or test.json, train.json and senses.json"
 
@@ -27,6 +33,10 @@ class Abbreviations(ChoiceTask):
     takes = _WHAT
     needs_data = True
     wrong = "wrong sense"
+    measures = (
+        *ChoiceTask.measures,
+        Measure("accuracy of the ranking without a model", ("ranked",)),
+    )
 
     def samples(self, data: Path | None) -> list[Sample]:
         """Every sentence whose abbreviation has at least two senses."""
@@ -40,18 +50,31 @@ class Abbreviations(ChoiceTask):
                 continue
             options = _order([gold, *_order(listed, f"{number}")[: len(LETTERS) - 1]], short)
             text = " ".join(field(row, "tokens", file, number))
+            ranked = _ranked_first(short, text, options)
             question = f"{text}\n\nWhat does {short} stand for in this sentence?"
-            found.append(
-                self.sample(
-                    f"{number}-{short}",
-                    lettered(question, options),
-                    LETTERS[: len(options)],
-                    LETTERS[options.index(gold)],
-                )
+            sample = self.sample(
+                f"{number}-{short}",
+                lettered(question, options),
+                LETTERS[: len(options)],
+                LETTERS[options.index(gold)],
             )
+            found.append(replace(sample, facts={**sample.facts, "ranked": ranked == gold}))
         if not found:
             raise DataError(f"No abbreviation of {file} has two senses.", "Name GLADIS's files.")
         return found
+
+    def judge(self, sample: Sample, answer: Answer) -> Judgement:
+        """The engine's answer, and whether the ranking was right."""
+        judged = super().judge(sample, answer)
+        ranked = float(sample.facts["ranked"])
+        return replace(judged, values={**judged.values, "ranked": ranked})
+
+
+def _ranked_first(short: str, text: str, options: Sequence[str]) -> str:
+    """The option that the ranking puts first; it knows nothing of how common they are."""
+    senses = [Sense(short, f"MED:{number}", long) for number, long in enumerate(options)]
+    best = Ranking(Lexicon((), senses, ordered=False)).senses(short, text).best
+    return best.expansion if best else ""
 
 
 def _senses(file: Path) -> dict[str, set[str]]:

@@ -162,6 +162,25 @@ def test_senses_are_offered_without_their_spelling(tmp_path: Path) -> None:
     assert "rotavirus" in options.values()
 
 
+def test_the_ranking_stands_beside_the_engine(tmp_path: Path) -> None:
+    (tmp_path / "senses.json").write_text(
+        json.dumps({"PE": [["pulmonary embolism", 1], ["pleural effusion", 1]]})
+    )
+    rows = [
+        {"short_term": "PE", "long_term": long, "tokens": text.split()}
+        for long, text in (
+            ("pulmonary embolism", "A clot from a leg vein can cause PE ."),
+            ("pleural effusion", "The fluid of the PE lay between lung and chest wall ."),
+        )
+    ]
+    (tmp_path / "dev.json").write_text("\n".join(map(json.dumps, rows)))
+    task = named("abbreviations")
+    samples = task.samples(tmp_path)
+    assert [s.facts["ranked"] for s in samples] == [True, True]
+    values = task.judge(samples[0], Answer(scores=(None,) * len(samples[0].choices))).values
+    assert values["ranked"] == 1.0
+
+
 def test_the_published_senses() -> None:
     samples = named("abbreviations").samples(public_data.folder() / "gladis")
     assert len(samples) > 1000
