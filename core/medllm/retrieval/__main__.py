@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 
-from medllm import command, paths
+from medllm import command, guard, paths
 from medllm.embedding import Embedder, open_embedder
 from medllm.retrieval.index import Index, Passage
 from medllm.terminology.store import Store
@@ -26,16 +27,15 @@ def index(folder: Path, embedder: EmbedderFile = None) -> None:
     """Brings the index in step with FOLDER: text, Markdown, HTML and PDF."""
     with _opened(embedder) as documents:
         documents.add_cards()
-        with Progress(transient=True) as bar:
+        screen = Console(stderr=True)
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
             task = bar.add_task("Reading", total=None)
             report = documents.update(
                 folder, lambda done, total, _: bar.update(task, completed=done, total=total)
             )
             if embedder:
                 task = bar.add_task("Embedding", total=None)
-                documents.embed(
-                    lambda done, total: bar.update(task, completed=done, total=total)
-                )
+                documents.embed(lambda done, total: bar.update(task, completed=done, total=total))
         for problem in report.problems:
             typer.echo(problem, err=True)
         typer.echo(
@@ -54,7 +54,9 @@ def search(
     with _opened(embedder) as documents:
         found = documents.search(words, count)
     if not found.confident:
-        typer.echo("Nothing in the index is surely about this." + " Near it:" * bool(found.passages))
+        typer.echo(
+            "Nothing in the index is surely about this." + " Near it:" * bool(found.passages)
+        )
     for passage in found.passages:
         typer.echo(f"\n{_place(passage)}\n{' '.join(passage.text.split())}")
 
@@ -67,6 +69,7 @@ def remove(folder: Path) -> None:
 
 
 def _opened(file: Path | None) -> Index:
+    guard.install()
     embedder: Embedder | None = open_embedder(file) if file else None
     vocabulary = Store() if paths.vocabulary_file().exists() else None
     return Index.open(embedder=embedder, vocabulary=vocabulary)

@@ -35,7 +35,7 @@ def walk(
     while folders:
         inside = folders.pop()
         try:
-            mark = os.stat(root / inside)
+            mark = (root / inside).stat()
             if (mark.st_dev, mark.st_ino) in seen:
                 problem(f"{inside}: leads to a folder that was read already")
                 continue

@@ -1,9 +1,9 @@
 """The index of passages: what a program uses.
 
-    with Index.open() as index:
-        index.add_cards()
-        index.update(Path("~/documents"))
-        found = index.search("What helps against a heart attack?")
+with Index.open() as index:
+    index.add_cards()
+    index.update(Path("~/documents"))
+    found = index.search("What helps against a heart attack?")
 """
 
 import sqlite3
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from medllm import paths
 from medllm.embedding import Embedder
 from medllm.errors import UsageError
 from medllm.retrieval import store, update, vectors
@@ -51,7 +50,7 @@ class Found:
     passages: tuple[Passage, ...]
     """The best first."""
     confident: bool
-    """Whether they are about what was asked; where not, it is better to say that nothing is known."""
+    """Whether they are about what was asked; where not, better say that nothing is known."""
 
 
 class Index:

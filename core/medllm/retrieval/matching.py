@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-BUDGET = 12_000
+BUDGET = 6_000
 """Passages that may be ranked for one question, about."""
 MOST_WORDS = 12
 """Words of a question that are looked for, the rarest."""
@@ -64,7 +64,9 @@ def query(known: Sequence[Counted], total: int) -> str:
             looked += one.passages
     if chosen:
         either = _either(one.word for one in chosen)
-        return f"({either}) AND ({either} OR {_either(o.word for o in others)})" if others else either
+        return (
+            f"({either}) AND ({either} OR {_either(o.word for o in others)})" if others else either
+        )
     if not others:
         return _quoted(known[0].word) if known else ""
     together, expected = [others[0]], float(others[0].passages)

@@ -100,9 +100,7 @@ def card_synonyms(base: sqlite3.Connection, compared: str) -> tuple[str, ...]:
     return tuple(text for text in found if not tokens.is_acronym(text) and form(text) != compared)
 
 
-def in_question(
-    base: sqlite3.Connection, question: str, vocabulary: Store | None
-) -> list[Named]:
+def in_question(base: sqlite3.Connection, question: str, vocabulary: Store | None) -> list[Named]:
     """The names that a question may hold, longer ones first; whether one is known is told later."""
     found: dict[str, Named] = {}
     for said, compared in spans(question):

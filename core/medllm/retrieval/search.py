@@ -24,10 +24,10 @@ Way = Literal["name", "word", "letter", "meaning"]
 
 DAMPING = 60
 """Added to a rank before its reciprocal is taken (Cormack, Clarke and Buettcher, 2009)."""
-WEIGHTS: dict[Way, float] = {"name": 1.5, "word": 1.0, "letter": 0.7, "meaning": 1.5}
+WEIGHTS: dict[Way, float] = {"name": 1.0, "word": 1.0, "letter": 0.7, "meaning": 1.5}
 DEPTH = 100
 """Passages of each ranking that are fused."""
-AGAIN = 0.85
+AGAIN = 0.7
 """Factor on the score of each further passage of one file, so that one file is not all."""
 OF_NAME = 30
 """Passages of one name that are ranked."""
@@ -91,7 +91,7 @@ class Searcher:
     ) -> None:
         """Takes an open index, and what there is of an embedder and a vocabulary."""
         self._base, self._embedder, self._vocabulary = base, embedder, vocabulary
-        self._state = ""
+        self._state, self._total = "", 0
         self._spellings: Spellings | None = None
         self._signs: Signs | None = None
 
@@ -118,7 +118,10 @@ class Searcher:
         alike = self._alike_words(asked)
         rankings: list[tuple[Way, list[int]]] = [
             ("name", self._by_name(asked, named)),
-            ("word", matching.ranked(self._base, _match(asked.counted, asked.total), reach)),
+            (
+                "word",
+                matching.ranked(self._base, matching.query(asked.counted, asked.total), reach),
+            ),
             ("letter", self._by_letters(asked, alike, reach)),
         ]
         if widened := self._by_synonyms(asked, named, reach):
@@ -149,6 +152,7 @@ class Searcher:
         state = store.meta(self._base, "state")
         if state != self._state:
             self._state, self._spellings, self._signs = state, None, None
+            self._total = self._base.execute("SELECT count(*) FROM passage").fetchone()[0]
 
     def _held_spellings(self) -> Spellings:
         self._spellings = self._spellings or Spellings(self._base)
@@ -160,9 +164,8 @@ class Searcher:
 
     def _question(self, text: str) -> _Question:
         terms = tuple(dict.fromkeys(words.terms(text)))
-        total = self._base.execute("SELECT count(*) FROM passage").fetchone()[0]
         known = tuple(matching.counted(self._base, terms))
-        return _Question(text, tuple(words.topic(text)), terms, known, total)
+        return _Question(text, tuple(words.topic(text)), terms, known, self._total)
 
     def _named(self, asked: _Question) -> list[Named]:
         """Names in the question that the index or the vocabulary knows, the rarest first."""
@@ -184,10 +187,14 @@ class Searcher:
         """Passages of what bears one of the names, those with more of the question first."""
         found: dict[int, None] = {}
         rest = [c for c in asked.counted if c.word not in own]
-        match = _match(rest, asked.total)
+        match = matching.query(rest, asked.total)
         for form in forms:
             for first, last in names.ranges(self._base, form):
-                best = matching.ranked(self._base, match, OF_NAME, (first, last)) if last > first else []
+                best = (
+                    matching.ranked(self._base, match, OF_NAME, (first, last))
+                    if last > first
+                    else []
+                )
                 some = range(first, min(last, first + OF_NAME - 1) + 1)
                 found.update(dict.fromkeys([*best, *some][:OF_NAME]))
         return found
@@ -228,9 +235,13 @@ class Searcher:
         for form, _ in self._held_spellings().alike_names(topic):
             found.update(self._of_names(asked, [form], words.terms(form)))
         others = [other for near in alike.values() for other, _ in near]
-        counted = matching.counted(self._base, [*asked.terms, *others])
-        by_words = matching.ranked(self._base, _match(counted, asked.total), reach)
-        return [hit.passage for hit in fuse([("letter", list(found)), ("letter", by_words)])][:reach]
+        by_words: list[int] = []
+        if others:
+            counted = matching.counted(self._base, [*asked.terms, *others])
+            by_words = matching.ranked(self._base, matching.query(counted, asked.total), reach)
+        return [hit.passage for hit in fuse([("letter", list(found)), ("letter", by_words)])][
+            :reach
+        ]
 
     def _by_meaning(self, asked: _Question, reach: int) -> list[tuple[int, float]]:
         if not self._embedder or store.meta(self._base, "embedder") != self._embedder.sha256:
@@ -283,7 +294,3 @@ def fuse(rankings: Iterable[tuple[Way, list[int]]]) -> list[Hit]:
             ways[passage][way] = None
     best = sorted(scores, key=lambda passage: (-scores[passage], passage))
     return [Hit(passage, scores[passage], tuple(ways[passage])) for passage in best]
-
-
-def _match(known: Sequence[Counted], total: int) -> str:
-    return matching.query(known, total)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medllm import files, paths
-from medllm.errors import DataError, MedLLMError, StorageError, UsageError
+from medllm import files
+from medllm.errors import MedLLMError, UsageError
 from medllm.reference import builtin_cards
 from medllm.retrieval import store
 from medllm.retrieval.folder import Listed, walk
 from medllm.retrieval.passages import cut
-from medllm.retrieval.readers import KINDS, read
+from medllm.retrieval.readers import read
 from medllm.retrieval.writer import NewFile, NewPassage, Writer
 
 CARDS = "built-in cards"
@@ -48,9 +48,7 @@ def add_cards(base: sqlite3.Connection) -> int:
         for (number,) in rows:
             writer.forget(number)
         for card in cards:
-            passage = NewPassage(
-                card.text, 0, len(card.text), card=card.id, names=card.names()[1:]
-            )
+            passage = NewPassage(card.text, 0, len(card.text), card=card.id, names=card.names()[1:])
             writer.put(NewFile(CARDS, card.id, card.term, passages=[passage]))
         writer.flush()
         store.set_meta(base, "cards", digest)

@@ -98,9 +98,7 @@ class Signs:
             passages.append(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
             packed = np.zeros((len(rows), 8 * self._width), np.uint8)
             joined = b"".join(row[1] for row in rows)
-            packed[:, : -(-dimension // 8)] = np.frombuffer(joined, np.uint8).reshape(
-                len(rows), -1
-            )
+            packed[:, : -(-dimension // 8)] = np.frombuffer(joined, np.uint8).reshape(len(rows), -1)
             pieces.append(np.ascontiguousarray(packed.view(np.uint64).T))
         self._passages = np.concatenate(passages) if passages else np.empty(0, np.int64)
         self._blocks = pieces

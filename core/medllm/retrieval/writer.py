@@ -65,11 +65,7 @@ class Writer:
         ).lastrowid or 0  # fmt: skip
         self._base.executemany(
             "INSERT INTO passage VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (first + i, number, p.start, p.end, p.page, p.card,
-                 "\n".join(p.headings), "\n".join(p.names), p.text)
-                for i, p in enumerate(file.passages)
-            ),  # fmt: skip
+            (_row(first + i, number, passage) for i, passage in enumerate(file.passages)),
         )
         self._base.executemany(
             "INSERT INTO name VALUES(?, ?, ?, ?)",
@@ -113,14 +109,21 @@ class Writer:
             )
         else:  # a table without content is told what to take out
             self._base.execute(
-                "INSERT INTO word(word, rowid, title, headings, text) "
-                "VALUES('delete', ?, ?, ?, ?)",
+                "INSERT INTO word(word, rowid, title, headings, text) VALUES('delete', ?, ?, ?, ?)",
                 (passage, *joined),
             )
         for found in {word for column in columns for word in column}:
             self._changes[found] += sign
         if len(self._changes) > BATCH:
             self.flush()
+
+
+def _row(number: int, file: int, passage: NewPassage) -> tuple[int | str | None, ...]:
+    headings, others = "\n".join(passage.headings), "\n".join(passage.names)
+    return (
+        number, file, passage.start, passage.end, passage.page, passage.card,
+        headings, others, passage.text,
+    )  # fmt: skip
 
 
 def _names(file: NewFile) -> Iterable[tuple[str, int, int]]:

@@ -24,10 +24,9 @@ def read(file: Path) -> Extract:
     try:
         with open(file, "rb") as stream:
             document = pypdf.PdfReader(stream)
-            if document.is_encrypted and not _opened(document):
-                raise DataError(f"{file}: encrypted.", "Save a copy without a password.")
+            _unlock(document, file)
             return _pages(document, file)
-    except (DataError, MissingExtraError):
+    except DataError:
         raise
     except OSError as error:
         raise StorageError(
@@ -38,12 +37,16 @@ def read(file: Path) -> Extract:
         raise DataError(f"{file}: this is no PDF that can be read ({told}).", "Mend it.") from error
 
 
-def _opened(document: Any) -> bool:
-    """Whether the empty password opens it: many are only locked against changes."""
+def _unlock(document: Any, file: Path) -> None:
+    """Opens it with the empty password: many are only locked against changes."""
+    if not document.is_encrypted:
+        return
     try:
-        return bool(document.decrypt(""))
+        opened = bool(document.decrypt(""))
     except Exception:  # the package for its cipher is missing, or the cipher is unknown
-        return False
+        opened = False
+    if not opened:
+        raise DataError(f"{file}: encrypted.", "Save a copy without a password.")
 
 
 def _pages(document: Any, file: Path) -> Extract:

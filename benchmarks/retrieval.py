@@ -1,0 +1,268 @@
+"""Which questions by a synonym find the document that they were made from, beside four baselines.
+
+python benchmarks/retrieval.py --data DATA
+python benchmarks/retrieval.py --data DATA --embedder minilm.gguf --work FOLDER
+
+DATA holds medquad/*.tar.gz, mondo/ and doid/. The passages are those of all MedQuAD documents,
+written as Markdown (the focus and the questions are headings) and indexed as a user's folder is.
+
+How questions are made, with a seed: from each document that has a synonym, one question. The
+synonym is drawn from those that the document's file gives or, where it gives none, from MONDO's
+and the Disease Ontology's exact names of the focus. One of the document's own questions that hold
+the focus is drawn, and the synonym put in its place; where none holds it, the synonym alone is
+the question. A synonym that contains the focus is not taken, nor one that differs from it in
+number or case alone. Synonyms in the file are not indexed.
+
+Right is a passage of the document that the question was made from. recall@10 is the share of
+questions with a right passage among the first ten. Beside it stands the share that is right when
+other documents about the same focus (the same title, or one of the same UMLS concepts) count too.
+
+Half of the documents, by the seed, served to choose our weights and the thresholds of a sure
+answer (`tuning`); the other half is `held out`. Where questions were made from MONDO and the
+Disease Ontology, a search with these as vocabulary has their answers: so our figures stand with
+and without that vocabulary, and apart for questions whose synonym is from the document's file.
+The baselines get the same text of each passage: title, headings, body.
+"""
+
+import argparse
+import re
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import linking_data
+import numpy as np
+import retrieval_data as data
+from medllm import paths
+from medllm.embedding import Embedder, open_embedder
+from medllm.retrieval import search, words
+from medllm.retrieval.index import Index
+from medllm.terminology.store import Store
+from retrieval_data import Query
+
+TARGET, TARGET_WITH = 0.70, 0.75
+SEED = 20_260
+Search = Callable[[str], list[str]]
+"""Paths of the documents of the first ten passages."""
+
+
+def main() -> None:
+    """Prints recall@10 of every way on both halves, and how sure the answers were."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--embedder", type=Path, help="an embedding model as GGUF")
+    parser.add_argument("--work", type=Path, help="keeps the index, for another run")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        embedder = open_embedder(given.embedder) if given.embedder else None
+        try:
+            _run(given.data, work, embedder)
+        finally:
+            if embedder:
+                embedder.close()
+
+
+def _run(folder: Path, work: Path, embedder: Embedder | None) -> None:
+    documents = data.read_medquad(folder / "medquad")
+    vocabulary_file = work / "vocabulary.sqlite3"
+    if not vocabulary_file.exists():
+        linking_data.compile_public(folder, vocabulary_file)
+    vocabulary = Store(vocabulary_file)
+    data.write_markdown(documents, work / "documents")
+    queries = data.make_queries(documents, vocabulary, SEED)
+    half = len(queries) // 2
+    halves = {"tuning": queries[:half], "held out": queries[half:]}
+    alone = _index(work / "documents.sqlite3", work / "documents", cards=False)
+    whole = _index(work / "index.sqlite3", work / "documents", cards=True)
+    print(f"{len(documents)} documents, {alone.size():,} passages; {len(queries)} questions, "
+          f"{sum(q.source == 'file' for q in queries)} by a synonym of the file")  # fmt: skip
+    texts = _texts(work / "documents.sqlite3")
+    ways: list[tuple[str, Search]] = [
+        ("baseline: FTS5, porter, OR, BM25", _fts5(texts)),
+        ("baseline: TF-IDF of characters 3 to 5", _characters(texts)),
+    ]
+    ours = [
+        ("ours, documents alone", alone),
+        ("ours, with the built-in cards", whole),
+        ("ours, cards and MONDO/DOID", Index.open(work / "index.sqlite3", None, vocabulary)),
+    ]
+    if embedder:
+        made = Index.open(work / "index.sqlite3", embedder)
+        made.embed(lambda done, total: print(f"\rembedded {done} of {total}", end="", flush=True))
+        meaning = _meaning(work, made, embedder)
+        ways += [
+            (f"baseline: {embedder.name} alone", meaning),
+            (f"baseline: FTS5 and {embedder.name}, RRF", _fused(_fts5(texts, 100), meaning)),
+        ]
+        ours += [
+            ("ours, with cards and embedder", made),
+            ("ours, all", Index.open(work / "index.sqlite3", embedder, vocabulary)),
+        ]
+    ways += [(name, _ours(index, work / "documents")) for name, index in ours]
+    same = data.same_focus(documents)
+    print(f"\n{'recall@10':42}tuning: all, by file, same focus; held out: the same three")
+    reached = {}
+    for name, way in ways:
+        cells = []
+        for part in halves.values():
+            found = [(query, set(way(query.text)[:10])) for query in part]
+            right = [(query, query.document.path in paths_) for query, paths_ in found]
+            cells += [
+                _share(ok for _, ok in right),
+                _share(ok for query, ok in right if query.source == "file"),
+                _share(bool(same[query.document.path] & paths_) for query, paths_ in found),
+            ]
+        reached[name] = cells[3]
+        print(f"{name:42}" + "  ".join(f"{cell:.3f}" for cell in cells), flush=True)
+    without = reached["ours, with the built-in cards"]
+    print(f"\nwithout an embedder: {without:.3f}, target {TARGET}: {_verdict(without, TARGET)}")
+    if embedder:
+        with_ = reached["ours, with cards and embedder"]
+        print(
+            f"with an embedder: {with_:.3f}, target {TARGET_WITH}: {_verdict(with_, TARGET_WITH)}"
+        )
+    for name, index in ours[1:]:
+        _sure(name, index, halves, work / "documents")
+
+
+def _index(file: Path, folder: Path, cards: bool) -> Index:
+    index = Index.open(file)
+    if cards:
+        index.add_cards()
+    index.update(folder)
+    index.prepare()
+    return index
+
+
+def _ours(index: Index, folder: Path) -> Search:
+    def found(text: str) -> list[str]:
+        return [
+            passage.file.relative_to(folder).as_posix() if passage.file else ""
+            for passage in index.search(text, 10).passages
+        ]
+
+    return found
+
+
+Texts = list[tuple[int, str, str]]
+"""Id, path and text of every passage."""
+
+
+def _texts(file: Path) -> Texts:
+    base = sqlite3.connect(file)
+    rows = base.execute(
+        "SELECT passage.id, path, title || char(10) || headings || char(10) || text "
+        "FROM passage JOIN file ON file.id = passage.file ORDER BY passage.id"
+    ).fetchall()
+    base.close()
+    return rows
+
+
+def _fts5(texts: Texts, depth: int = 10) -> Search:
+    base = sqlite3.connect(":memory:")
+    base.execute("CREATE VIRTUAL TABLE word USING fts5(text, tokenize='porter unicode61')")
+    base.executemany("INSERT INTO word(rowid, text) VALUES(?, ?)", ((n, t) for n, _, t in texts))
+    path_of = {number: path for number, path, _ in texts}
+
+    def found(text: str) -> list[str]:
+        asked = [w for w in re.findall(r"\w+", text.lower()) if w not in words.STOP_WORDS]
+        match = " OR ".join(f'"{word}"' for word in asked)
+        rows = base.execute(
+            "SELECT rowid FROM word WHERE word MATCH ? ORDER BY bm25(word) LIMIT ?", (match, depth)
+        ) if asked else []  # fmt: skip
+        return [path_of[row[0]] for row in rows]
+
+    return found
+
+
+def _characters(texts: Texts) -> Search:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    model = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=2)
+    matrix = model.fit_transform([text for _, _, text in texts])
+
+    def found(text: str) -> list[str]:
+        scores = (matrix @ model.transform([text]).T).toarray()[:, 0]
+        return [texts[i][1] for i in np.argsort(-scores, kind="stable")[:10]]
+
+    return found
+
+
+def _meaning(work: Path, index: Index, embedder: Embedder) -> Search:
+    """The nearest passages by vectors alone, in exact order."""
+    base = sqlite3.connect(work / "index.sqlite3")
+    rows = base.execute(
+        "SELECT path, scale, numbers FROM vector JOIN passage ON passage.id = vector.passage "
+        "JOIN file ON file.id = passage.file WHERE card IS NULL ORDER BY passage.id"
+    ).fetchall()
+    base.close()
+    scales = np.array([row[1] for row in rows], np.float32)[:, None]
+    matrix = np.stack([np.frombuffer(row[2], np.int8) for row in rows]).astype(np.float32) * scales
+
+    def found(text: str) -> list[str]:
+        scores = matrix @ embedder.embed([text])[0]
+        return [rows[i][0] for i in np.argsort(-scores, kind="stable")[:100]]
+
+    return found
+
+
+def _fused(*ways: Search) -> Search:
+    """Reciprocal ranks of passages; a document's passages stand in order, so they keep apart."""
+
+    def found(text: str) -> list[str]:
+        scores: dict[tuple[str, int], float] = {}
+        for way in ways:
+            seen: dict[str, int] = {}
+            for rank, path in enumerate(way(text), 1):
+                seen[path] = seen.get(path, 0) + 1
+                key = (path, seen[path])
+                scores[key] = scores.get(key, 0.0) + 1 / (search.DAMPING + rank)
+        return [path for path, _ in sorted(scores, key=lambda key: -scores[key])]
+
+    return found
+
+
+def _sure(name: str, index: Index, halves: dict[str, list[Query]], folder: Path) -> None:
+    """How often an answer is sure: on questions with an answer, and on invented terms."""
+    print(f"\n{name}: thresholds {search.SURE_WORDS} (words), {search.SURE_MEANING} (meaning)")
+    invented = [f"What is {term}?" for term in _invented()]
+    unsure = _share(not index.search(text).confident for text in invented)
+    for part, queries in halves.items():
+        found = [(query, index.search(query.text)) for query in queries]
+        right = [
+            any(p.file and p.file.relative_to(folder).as_posix() == query.document.path
+                for p in result.passages)
+            for query, result in found
+        ]  # fmt: skip
+        sure = [result.confident for _, result in found]
+        both = list(zip(sure, right, strict=True))
+        print(
+            f"  {part:9} sure: {_share(sure):.3f}, of the right ones "
+            f"{_share(s for s, ok in both if ok):.3f}; right where sure: "
+            f"{_share(ok for s, ok in both if s):.3f}"
+        )
+    print(f"  invented terms, not sure: {unsure:.3f} of {len(invented)}")
+
+
+def _invented() -> list[str]:
+    import json
+
+    file = paths.data_dir() / "evaluation" / "invented_terms.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["term"] for line in lines if line.strip()]
+
+
+def _share(values: Iterable[bool]) -> float:
+    kept = list(values)
+    return sum(kept) / len(kept) if kept else float("nan")
+
+
+def _verdict(value: float, target: float) -> str:
+    return "reached" if value >= target else "MISSED"
+
+
+if __name__ == "__main__":
+    main()
