@@ -5,11 +5,13 @@ import random
 import re
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+from medllm.embedding import Embedder, TokenVectors
 from medllm.reference import builtin_cards
 from medllm.terminology.abbreviations import card_text
 from medllm.terminology.background import Background, stems
@@ -17,9 +19,14 @@ from medllm.terminology.lexicon import Lexicon, Sense
 from medllm.terminology.readers.lines import Lines, Problems
 from medllm.terminology.readers.tables import read_frequencies
 from medllm.terminology.schwartz_hearst import best_long_form
+from medllm.terminology.sense_context import around
 from medllm.terminology.sense_shares import Frequency
 from medllm.terminology.tokens import bag, name_words
+from numpy.typing import NDArray
 from rapidfuzz import fuzz
+
+BATCH = 256
+"""Texts that an embedder is given at once."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,38 @@ def with_lookalikes(
         random.Random(short).shuffle(fitting)
         found[short] = sorted({*own, *fitting[: max(0, count - len(own))]})
     return found
+
+
+class Remembering:
+    """An embedder that embeds each text once."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder, self.known = embedder, dict[str, NDArray[np.float32]]()
+        self.name, self.sha256 = embedder.name, embedder.sha256
+        self.dimension = embedder.dimension
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of `texts`; what is new goes to the embedder at once."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.known]
+        if new:
+            self.known.update(zip(new, self.embedder.embed(new), strict=True))
+        return np.stack([self.known[text] for text in texts])
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """The embedder's own."""
+        return self.embedder.embed_tokens(texts)
+
+    def close(self) -> None:
+        """Closes the embedder."""
+        self.embedder.close()
+
+    def prepare(self, rows: Sequence[Row], senses: dict[str, list[str]]) -> None:
+        """Embeds all sentences and long forms that will be asked for, many at a time."""
+        texts = {around(row.text, row.at, len(row.short)).sentence for row in rows}
+        texts |= {long for row in rows for long in senses[row.short]}
+        ordered = sorted(texts, key=len)
+        for start in range(0, len(ordered), BATCH):
+            self.embed(ordered[start : start + BATCH])
 
 
 def as_lexicon(senses: dict[str, list[str]]) -> Lexicon:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import abbreviation_data as data
 import numpy as np
-from medllm.embedding import Embedder, open_embedder
+from medllm.embedding import open_embedder
 from medllm.terminology.abbreviations import Abbreviations
 from medllm.terminology.document import Document
 from medllm.terminology.lexicon import builtin_lexicon
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--embedder", type=Path, help="a GGUF file with an embedding model")
     given = parser.parse_args()
-    embedder = open_embedder(given.embedder) if given.embedder else None
+    embedder = data.Remembering(open_embedder(given.embedder)) if given.embedder else None
     rows = few_each(data.read_gladis(given.data / "gladis" / "train.json"))
     examples = of_dictionary(given.data, rows, embedder)
     print(f"{len(examples)} sentences with the dictionary's senses", end="")
@@ -83,10 +83,14 @@ def _log_share(place: int, size: int, power: float) -> float:
     return float(np.log((place + 1) ** -power / (np.arange(1, size + 1) ** -power).sum()))
 
 
-def of_dictionary(folder: Path, rows: list[data.Row], embedder: Embedder | None) -> list[Example]:
+def of_dictionary(
+    folder: Path, rows: list[data.Row], embedder: data.Remembering | None
+) -> list[Example]:
     """Evidence from running texts that do not hold the sentences themselves."""
     senses, _ = data.candidates(folder / "gladis", rows)
     lexicon = data.as_lexicon(data.with_lookalikes(folder / "gladis", senses))
+    if embedder:
+        embedder.prepare(rows, {s: [x.expansion for x in lexicon.senses(s)] for s in senses})
     ranker = Abbreviations(lexicon, embedder, data.background(folder, train=False))
     found = []
     for row in rows:
@@ -96,7 +100,7 @@ def of_dictionary(folder: Path, rows: list[data.Row], embedder: Embedder | None)
     return found
 
 
-def of_lexicon(rows: list[data.Row], embedder: Embedder | None) -> list[Example]:
+def of_lexicon(rows: list[data.Row], embedder: data.Remembering | None) -> list[Example]:
     """Evidence as the assistant has it: the lexicon's cues and the texts of the cards."""
     lexicon = builtin_lexicon()
     ranker = Abbreviations(lexicon, embedder)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import abbreviation_data as data
 import numpy as np
-from medllm.embedding import Embedder, open_embedder
+from medllm.embedding import open_embedder
 from medllm.terminology.abbreviations import Abbreviations, builtin_background
 from medllm.terminology.background import Background, cosine, stems
 from medllm.terminology.lexicon import Lexicon, builtin_lexicon
+from medllm.terminology.sense_context import around
 from medllm.terminology.sense_evidence import Meanings
 from medllm.terminology.sense_shares import Frequency, Imported, shares
 
@@ -37,12 +38,12 @@ def main() -> None:
     parser.add_argument("--set", default="dev", help="file of gladis/ to measure on")
     parser.add_argument("--embedder", type=Path, help="a GGUF file with an embedding model")
     given = parser.parse_args()
-    embedder = open_embedder(given.embedder) if given.embedder else None
+    embedder = data.Remembering(open_embedder(given.embedder)) if given.embedder else None
     gladis(given.data, given.set, embedder)
     notes(given.data)
 
 
-def gladis(folder: Path, name: str, embedder: Embedder | None) -> None:
+def gladis(folder: Path, name: str, embedder: data.Remembering | None) -> None:
     """Accuracy in sentences of abstracts."""
     rows = data.read_gladis(folder / "gladis" / f"{name}.json")
     senses, held = data.candidates(folder / "gladis", rows)
@@ -72,10 +73,12 @@ def measure(
     rows: Sequence[data.Row],
     senses: dict[str, list[str]],
     texts: Background,
-    embedder: Embedder | None,
+    embedder: data.Remembering | None,
 ) -> dict[str, float]:
     """Accuracy by method."""
     lexicon = data.as_lexicon(senses)
+    if embedder:
+        embedder.prepare(rows, senses)
     found = {"random (baseline)": float(np.mean([1 / len(senses[row.short]) for row in rows]))}
     meanings = Meanings(embedder) if embedder else None
     baselines: dict[str, Callable[[data.Row, list[str]], Sequence[float]]] = {
@@ -88,7 +91,7 @@ def measure(
     }
     if meanings:
         baselines["the embedder's cosine (baseline)"] = lambda row, longs: meanings.cosines(
-            row.text, longs
+            around(row.text, row.at, len(row.short)).sentence, longs
         )
     for title, score in baselines.items():
         found[title] = float(np.mean([_expected(row, senses[row.short], score) for row in rows]))

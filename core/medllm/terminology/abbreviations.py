@@ -19,7 +19,6 @@ from medllm.terminology import sense_context, sense_evidence
 from medllm.terminology.background import Background
 from medllm.terminology.document import Document
 from medllm.terminology.lexicon import Lexicon, Sense, builtin_lexicon
-from medllm.terminology.mention_forms import expand
 from medllm.terminology.sense_shares import Imported, Share, shares
 from medllm.terminology.tokens import bag, name_words
 
@@ -109,8 +108,8 @@ class Abbreviations:
         written = abbreviation.strip()
         document = Document(text)
         found = shares(written, self.lexicon, self.imported, document.in_capitals)
-        long = expand(written, document.long_forms)
-        if long != written:
+        defined = document.long_forms
+        if long := defined.get(written) or defined.get(written.removesuffix("s")):
             return self._defined(written, long, found)
         if not found:
             return Ranked(written, (), "unknown", 0.0, False)

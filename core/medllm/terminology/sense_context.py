@@ -12,6 +12,8 @@ REACH = 20
 """Words over which a cue loses most of its force (to 1/e)."""
 FAR = 0.3
 """Weight of a word anywhere else in the text."""
+WINDOW = 4000
+"""Characters on each side that are read; of a text without a place, twice as many."""
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
@@ -55,7 +57,8 @@ def around(text: str, at: int | None, length: int, expanded: Sequence[str] = ())
     """
     words: dict[str, float] = {}
     pairs: dict[tuple[str, str], float] = {}
-    matches = list(_WORD.finditer(text))
+    first, end = (0, 2 * WINDOW) if at is None else (max(0, at - WINDOW), at + WINDOW)
+    matches = list(_WORD.finditer(text, first, end))
     middle = None
     if at is not None:
         middle = sum(match.start() < at for match in matches)
@@ -79,7 +82,7 @@ def around(text: str, at: int | None, length: int, expanded: Sequence[str] = ())
 
 def _sentence(text: str, at: int | None) -> str:
     if at is None:
-        return text.strip()
+        return text[: 2 * WINDOW].strip()
     start = 0
     for stop in _SENTENCE.finditer(text):
         if stop.start() > at:

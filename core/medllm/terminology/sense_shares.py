@@ -113,7 +113,7 @@ def _merged(
     own = sum(entry.share for entry in known)
     left = [replace(entry, share=(1 - _IMPORTED) * entry.share / own) for entry in known]
     names = [{bag(name_words(name)) for name in lexicon.names(e.sense)} for e in known]
-    for row in rows:
+    for row in filter(lambda row: row.frequency > 0, rows):
         share = _IMPORTED * row.frequency / total
         meant = bag(name_words(row.expansion))
         for place, entry in enumerate(left):

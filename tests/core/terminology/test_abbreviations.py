@@ -264,6 +264,7 @@ FREQUENCIES = [
     Frequency("ld", "disease, lime", "MED:x", 0.2),
     Frequency("ld", "learning disability", "UMLS:C0000009", 0.7),
     Frequency("ld", "long distances", "MED:y", 0.1),
+    Frequency("ld", "never met", "MED:z", 0.0),
 ]
 
 
