@@ -97,6 +97,16 @@ def runs_dir() -> Path:
     return Path.cwd() / "runs"
 
 
+def processed_dir() -> Path:
+    """Where prepared examples are written unless the user names a folder."""
+    return Path.cwd() / "data" / "processed"
+
+
+def augmented_dir() -> Path:
+    """Where the changed copies of prepared examples are listed."""
+    return Path.cwd() / "data" / "augmented"
+
+
 def ensure_dir(folder: Path) -> Path:
     """Makes `folder` with its parents, readable by the user alone.
 

@@ -87,19 +87,52 @@ class AdapterSettings(LoraSettings):
         return self
 
 
-class DataSettings(Settings):
-    """What is trained on."""
+class SourceSettings(Settings):
+    """A data set."""
 
     reader: str = "jsonl"
-    """Format of the data set."""
+    """Format of the data set; `medtrain data` lists them."""
     path: str = ""
     """File, folder or Hub id; empty: what comes with the reader."""
+    subset: str = ""
+    """Configuration of a Hub data set, where it has several."""
+    split: str = "train"
+    """Split of a Hub data set."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """jsonl: which columns are prompt and completion, like {prompt: question}."""
     share: float = Field(1.0, gt=0, le=1)
     """Share of the documents that is used."""
+
+
+class TerminologySettings(Settings):
+    """What is done to the medical terms of the examples."""
+
+    normalise: bool = False
+    """Terms that are surely linked get their preferred names."""
+    augment: list[Literal["preferred", "mask", "synonym", "rare-mask"]] = []
+    """Kinds of changed copies that are added to the training examples."""
+    rare: int = Field(1, ge=1)
+    """rare-mask masks concepts of at most so many examples."""
+    groups: list[str] = []
+    """mask masks these semantic groups alone; empty: all."""
+
+
+class DataSettings(SourceSettings):
+    """What is trained on."""
+
+    also: list[SourceSettings] = []
+    """Further data sets that are mixed in."""
     validation: float = Field(0.05, ge=0, lt=1)
     """Share of the documents that is kept for validation."""
     system: str = ""
     """System text of each prompt; `card`: the one that asks for the four parts."""
+    longest: int = Field(40_000, gt=0)
+    """Characters of the longest example; longer ones are left out and counted."""
+    near: float = Field(0.85, ge=0, le=1)
+    """Likeness (Jaccard, of words by threes) from which an example is a duplicate; 0: none is."""
+    decontaminate: list[str] = []
+    """Files of evaluation data, beside the project's own, whose items must not be learned."""
+    terminology: TerminologySettings = TerminologySettings()
 
 
 class TrainSettings(Settings):
