@@ -37,7 +37,7 @@ import retrieval_data as data
 from medllm import paths
 from medllm.embedding import Embedder, open_embedder
 from medllm.retrieval import search, words
-from medllm.retrieval.index import Index
+from medllm.retrieval.index import Found, Index
 from medllm.terminology.store import Store
 from retrieval_data import Query
 
@@ -226,25 +226,49 @@ def _fused(*ways: Search) -> Search:
 
 
 def _sure(name: str, index: Index, halves: dict[str, list[Query]], folder: Path) -> None:
-    """How often an answer is sure: on questions with an answer, and on invented terms."""
+    """What each threshold would give: questions with an answer beside invented terms.
+
+    Ours is the least at which no invented term of the first half is sure, and some more.
+    """
     print(f"\n{name}: thresholds {search.SURE_WORDS} (words), {search.SURE_MEANING} (meaning)")
-    invented = [f"What is {term}?" for term in _invented()]
-    unsure = _share(not index.search(text).confident for text in invented)
+    invented = [index.search(f"What is {term}?") for term in _invented()]
+    print(f"  of {len(invented)} invented terms, not sure: "
+          f"{_share(not found.confident for found in invented):.3f}")  # fmt: skip
     for part, queries in halves.items():
-        found = [(query, index.search(query.text)) for query in queries]
-        right = [
-            any(p.file and p.file.relative_to(folder).as_posix() == query.document.path
-                for p in result.passages)
-            for query, result in found
-        ]  # fmt: skip
+        found = [(query.document.path, index.search(query.text)) for query in queries]
+        right = [_has(result, path, folder) for path, result in found]
         sure = [result.confident for _, result in found]
         both = list(zip(sure, right, strict=True))
         print(
-            f"  {part:9} sure: {_share(sure):.3f}, of the right ones "
-            f"{_share(s for s, ok in both if ok):.3f}; right where sure: "
+            f"  {part}: sure {_share(sure):.3f}, of the right ones "
+            f"{_share(s for s, ok in both if ok):.3f}; right where sure "
             f"{_share(ok for s, ok in both if s):.3f}"
         )
-    print(f"  invented terms, not sure: {unsure:.3f} of {len(invented)}")
+        if part == "tuning":
+            _thresholds(invented, [result for _, result in found], right)
+
+
+def _thresholds(invented: list[Found], results: list[Found], right: list[bool]) -> None:
+    some = invented[::2], invented[1::2]
+    for what in ("words", "meaning"):
+        if not any(getattr(found, what) for found in results):
+            continue
+        for least in (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8):
+            kept = [getattr(found, what) >= least for found in results]
+            low = [_share(getattr(found, what) < least for found in part) for part in some]
+            both = list(zip(kept, right, strict=True))
+            print(
+                f"    {what} {least}: invented below it {low[0]:.2f} and {low[1]:.2f}, right ones "
+                f"kept {_share(k for k, ok in both if ok):.2f}, right where kept "
+                f"{_share(ok for k, ok in both if k):.2f}"
+            )
+
+
+def _has(found: Found, path: str, folder: Path) -> bool:
+    return any(
+        passage.file and passage.file.relative_to(folder).as_posix() == path
+        for passage in found.passages
+    )
 
 
 def _invented() -> list[str]:

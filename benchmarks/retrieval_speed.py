@@ -165,7 +165,7 @@ def _searches(
     times: dict[str, list[float]] = {"title": [], "passage": [], "common": []}
     plain: dict[str, list[float]] = {kind: [] for kind in times}
     with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as base:
-        base.execute("PRAGMA mmap_size = 1073741824")
+        base.execute("PRAGMA mmap_size = 2147418112")
         for kind, text in asked:
             began = time.perf_counter()
             index.search(text)

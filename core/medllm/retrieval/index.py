@@ -51,6 +51,10 @@ class Found:
     """The best first."""
     confident: bool
     """Whether they are about what was asked; where not, better say that nothing is known."""
+    words: float
+    """Share of the question's topic, weighted by rarity, in one of the first passages, 0 to 1."""
+    meaning: float
+    """Cosine of the nearest passage; 0 without an embedder."""
 
 
 class Index:
@@ -128,12 +132,10 @@ class Index:
         with store.reading(self._base):
             ranking = self._searcher.search(query[:LONGEST_QUESTION], k)
             rows = {hit.passage: self._row(hit.passage) for hit in ranking.hits}
-        return Found(
-            tuple(
-                Passage(*rows[hit.passage], score=hit.score, ways=hit.ways) for hit in ranking.hits
-            ),
-            ranking.confident,
+        passages = tuple(
+            Passage(*rows[hit.passage], score=hit.score, ways=hit.ways) for hit in ranking.hits
         )
+        return Found(passages, ranking.confident, ranking.words, ranking.meaning)
 
     def size(self) -> int:
         """Number of passages."""

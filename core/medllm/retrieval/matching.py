@@ -7,15 +7,17 @@ only add to their rank. A question of common words alone asks for two or more of
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 BUDGET = 6_000
 """Passages that may be ranked for one question, about."""
 MOST_WORDS = 12
 """Words of a question that are looked for, the rarest."""
-LOOKED_THROUGH = 300_000
+LOOKED_THROUGH = 200_000
 """Passages that may be looked through for one question, about."""
+TOGETHER = 4.0
+"""How much oftener than by chance two words of one question stand in one passage."""
 WEIGHTS = (4.0, 2.0, 1.0)
 """Of a word in the title, in headings and other names, and in the text."""
 _RANK = f"bm25(word, {', '.join(map(str, WEIGHTS))})"
@@ -78,31 +80,22 @@ def query(known: Sequence[Counted], total: int) -> str:
     return " AND ".join(_quoted(one.word) for one in together)
 
 
-TOGETHER = 4.0
-"""How much oftener than by chance two words of one question stand in one passage."""
-
-
-def ranked(
-    base: sqlite3.Connection, match: str, depth: int, within: tuple[int, int] | None = None
-) -> list[int]:
-    """Up to `depth` passages that match, the best first.
-
-    Args:
-        base: the index.
-        match: a query of FTS5.
-        depth: how many.
-        within: only passages from the first to the last of these.
-    """
+def ranked(base: sqlite3.Connection, match: str, depth: int) -> list[int]:
+    """Up to `depth` passages that match a query of FTS5, the best first; none for ""."""
     if not match:
         return []
-    where, values = "word MATCH ?", [match]
-    bounds: Collection[int] = ()
-    if within:
-        where += " AND rowid BETWEEN ? AND ?"
-        bounds = within
     rows = base.execute(
-        f"SELECT rowid FROM word WHERE {where} ORDER BY {_RANK}, rowid LIMIT ?",
-        (*values, *bounds, depth),
+        f"SELECT rowid FROM word WHERE word MATCH ? ORDER BY {_RANK}, rowid LIMIT ?",
+        (match, depth),
+    )
+    return [row[0] for row in rows]
+
+
+def holding(base: sqlite3.Connection, term: str, first: int, last: int) -> list[int]:
+    """Passages from the first to the last that have a word; quick whatever its frequency."""
+    rows = base.execute(
+        "SELECT rowid FROM word WHERE word MATCH ? AND rowid BETWEEN ? AND ?",
+        (_quoted(term), first, last),
     )
     return [row[0] for row in rows]
 

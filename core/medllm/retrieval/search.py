@@ -16,7 +16,7 @@ from medllm.retrieval import matching, names, store, words
 from medllm.retrieval.letters import Spellings
 from medllm.retrieval.matching import Counted
 from medllm.retrieval.names import Named
-from medllm.retrieval.vectors import Signs
+from medllm.retrieval.vectors import STATE, Signs
 from medllm.terminology import tokens
 from medllm.terminology.store import Store
 
@@ -35,7 +35,7 @@ RARE = 0.01
 """Share of passages below which a word's spelling may be a slip, and like ones are looked for."""
 LOOKED_AT = 5
 """Passages, the first ones, that say how sure the answer is."""
-SURE_WORDS, SURE_MEANING = 0.7, 0.6
+SURE_WORDS, SURE_MEANING = 0.6, 0.6
 """Least share of a question's words (weighted) in a passage, or least cosine, of a sure answer.
 
 Fitted by benchmarks/retrieval.py."""
@@ -91,7 +91,7 @@ class Searcher:
     ) -> None:
         """Takes an open index, and what there is of an embedder and a vocabulary."""
         self._base, self._embedder, self._vocabulary = base, embedder, vocabulary
-        self._state, self._total = "", 0
+        self._state, self._total, self._of_vectors = "", 0, ("", "")
         self._spellings: Spellings | None = None
         self._signs: Signs | None = None
 
@@ -150,8 +150,11 @@ class Searcher:
     def _follow(self) -> None:
         """Drops what is held of an earlier state of the index."""
         state = store.meta(self._base, "state")
+        of_vectors = (state, store.meta(self._base, STATE))
+        if of_vectors != self._of_vectors:
+            self._of_vectors, self._signs = of_vectors, None
         if state != self._state:
-            self._state, self._spellings, self._signs = state, None, None
+            self._state, self._spellings = state, None
             self._total = self._base.execute("SELECT count(*) FROM passage").fetchone()[0]
 
     def _held_spellings(self) -> Spellings:
@@ -186,17 +189,15 @@ class Searcher:
     ) -> dict[int, None]:
         """Passages of what bears one of the names, those with more of the question first."""
         found: dict[int, None] = {}
-        rest = [c for c in asked.counted if c.word not in own]
-        match = matching.query(rest, asked.total)
+        rest = [c.word for c in asked.counted if c.word not in own]
         for form in forms:
-            for first, last in names.ranges(self._base, form):
-                best = (
-                    matching.ranked(self._base, match, OF_NAME, (first, last))
-                    if last > first
-                    else []
-                )
-                some = range(first, min(last, first + OF_NAME - 1) + 1)
-                found.update(dict.fromkeys([*best, *some][:OF_NAME]))
+            for first, end in names.ranges(self._base, form):
+                last = min(end, first + OF_NAME - 1)
+                weights = dict.fromkeys(range(first, last + 1), 0.0)
+                for term in rest if last > first else ():
+                    for passage in matching.holding(self._base, term, first, last):
+                        weights[passage] += asked.rarity(term)
+                found.update(dict.fromkeys(sorted(weights, key=lambda p: -weights[p])))
         return found
 
     def _by_synonyms(self, asked: _Question, named: Iterable[Named], reach: int) -> list[int]:
@@ -278,7 +279,7 @@ class Searcher:
             have = 0.0
             for term in topic:
                 near = max((s for other, s in alike.get(term, ()) if other in here), default=0.0)
-                has = 1.0 if term in here or term in by_synonym else near
+                has = 1.0 if term in here or term in by_synonym else near**2
                 have += has * asked.rarity(term)
             best = max(best, have / weight if weight else 0.0)
         return best

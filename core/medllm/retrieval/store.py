@@ -48,7 +48,7 @@ def open_base(file: Path | None) -> sqlite3.Connection:
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
         base.execute("PRAGMA cache_size = -65536")
-        base.execute("PRAGMA mmap_size = 1073741824")
+        base.execute("PRAGMA mmap_size = 2147418112")
         if not base.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
             _make(base)
         version = meta(base, "version")
@@ -91,8 +91,12 @@ def reading(base: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def writing(base: sqlite3.Connection) -> Iterator[None]:
+def writing(base: sqlite3.Connection, counter: str = "state") -> Iterator[None]:
     """One transaction: all that is written inside, or nothing.
+
+    Args:
+        base: the index.
+        counter: the key of `meta` that is raised, so that readers know what changed.
 
     Raises:
         StorageError: another process writes, the disk is full, or the file is read-only.
@@ -101,7 +105,7 @@ def writing(base: sqlite3.Connection) -> Iterator[None]:
         base.execute("BEGIN IMMEDIATE")
         try:
             yield
-            set_meta(base, "state", str(int(meta(base, "state") or 0) + 1))
+            set_meta(base, counter, str(int(meta(base, counter) or 0) + 1))
             base.execute("COMMIT")
         finally:
             if base.in_transaction:

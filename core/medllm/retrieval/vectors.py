@@ -15,6 +15,8 @@ from medllm.embedding import Embedder
 from medllm.errors import StorageError
 from medllm.retrieval import store
 
+STATE = "vectors"
+"""Counts the changes of vectors alone."""
 BATCH = 256
 """Passages that are embedded and written at once; an interruption loses no more."""
 COMPARED = 1_000
@@ -34,7 +36,7 @@ def embed(base: sqlite3.Connection, embedder: Embedder, progress: Progress | Non
         StorageError: the index can't be written.
     """
     if store.meta(base, "embedder") != embedder.sha256:
-        with store.writing(base):
+        with store.writing(base, STATE):
             base.execute("DELETE FROM vector")
             base.execute("DELETE FROM sign")
             store.set_meta(base, "embedder", embedder.sha256)
@@ -53,7 +55,7 @@ def embed(base: sqlite3.Connection, embedder: Embedder, progress: Progress | Non
             return done
         last = rows[-1][0]
         made = embedder.embed([_text(*row[1:]) for row in rows])
-        with store.writing(base):
+        with store.writing(base, STATE):
             done += _write(base, [row[0] for row in rows], made)
         if progress:
             progress(done, total)
@@ -132,10 +134,11 @@ class Signs:
         asked[: len(packed)] = packed
         bits = asked.view(np.uint64)
         apart = np.concatenate([_apart(block, bits) for block in self._blocks])
-        if len(apart) <= COMPARED:
-            return [int(passage) for passage in self._passages]
-        nearest = np.argpartition(apart, COMPARED)[:COMPARED]
-        return [int(passage) for passage in self._passages[nearest]]
+        if len(apart) > COMPARED:
+            so_far = np.cumsum(np.bincount(apart))
+            reach = int(np.searchsorted(so_far, COMPARED))
+            return [int(passage) for passage in self._passages[apart <= reach][: 2 * COMPARED]]
+        return [int(passage) for passage in self._passages]
 
 
 def _apart(block: NDArray[np.uint64], bits: NDArray[np.uint64]) -> NDArray[np.uint16]:
