@@ -58,7 +58,7 @@ class Found:
 
 
 class Index:
-    """Cards and documents, to be searched; `open` makes one."""
+    """Cards and documents, to be searched; `open` makes one. One search at a time."""
 
     def __init__(
         self, base: sqlite3.Connection, embedder: Embedder | None, vocabulary: Store | None
@@ -140,7 +140,7 @@ class Index:
     def size(self) -> int:
         """Number of passages."""
         with store.reading(self._base):
-            return int(self._base.execute("SELECT count(*) FROM passage").fetchone()[0])
+            return store.size(self._base)
 
     def close(self) -> None:
         """Closes the file."""

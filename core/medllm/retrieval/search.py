@@ -155,7 +155,7 @@ class Searcher:
             self._of_vectors, self._signs = of_vectors, None
         if state != self._state:
             self._state, self._spellings = state, None
-            self._total = self._base.execute("SELECT count(*) FROM passage").fetchone()[0]
+            self._total = store.size(self._base)
 
     def _held_spellings(self) -> Spellings:
         self._spellings = self._spellings or Spellings(self._base)

@@ -51,14 +51,22 @@ def open_base(file: Path | None) -> sqlite3.Connection:
         base.execute("PRAGMA mmap_size = 2147418112")
         if not base.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
             _make(base)
+            target.chmod(0o600)
         version = meta(base, "version")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
+        if "readonly" in str(error) or "unable to open" in str(error):
+            hint = "Set MEDLLM_HOME to a folder that can be written."
         raise StorageError(f"{target} is no index that can be read: {error}.", hint) from error
     if version != VERSION:
         base.close()
         raise StorageError(f"The index {target} is of another version.", hint)
-    target.chmod(0o600)
     return base
+
+
+def size(base: sqlite3.Connection) -> int:
+    """Number of passages; the table itself would have to be read from end to end."""
+    row = base.execute("SELECT coalesce(sum(last - first + 1), 0) FROM file").fetchone()
+    return int(row[0])
 
 
 def meta(base: sqlite3.Connection, key: str) -> str:

@@ -62,7 +62,7 @@ def update(base: sqlite3.Connection, folder: Path, progress: Progress | None = N
     before is not cut anew. A kill leaves the index as it was.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder, or it is inside one that is indexed.
         StorageError: the index can't be written.
     """
     root = folder.expanduser().resolve()
@@ -70,6 +70,7 @@ def update(base: sqlite3.Connection, folder: Path, progress: Progress | None = N
         raise UsageError(f"There is no folder {folder}.", "Name a folder with documents.")
     work = _Update(base, root)
     with store.writing(base):
+        _part(base, root)
         work.run(progress)
     base.execute("PRAGMA wal_checkpoint(PASSIVE)")
     return work.report
@@ -95,6 +96,19 @@ def remove(base: sqlite3.Connection, folder: Path) -> int:
             writer.forget(number)
         writer.flush()
     return len(rows)
+
+
+def _part(base: sqlite3.Connection, root: Path) -> None:
+    """Sees to it that no file is in the index by two folders; the outer one stands."""
+    roots = [row[0] for row in base.execute("SELECT DISTINCT root FROM file")]
+    for known in map(Path, roots):
+        if known in root.parents:
+            raise UsageError(f"{root} is inside {known}, which is indexed.", "Index that one.")
+    writer = Writer(base)
+    for inner in (known for known in roots if root in Path(known).parents):
+        for (number,) in base.execute("SELECT id FROM file WHERE root = ?", (inner,)).fetchall():
+            writer.forget(number)
+    writer.flush()
 
 
 class _Update:

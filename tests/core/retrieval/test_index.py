@@ -162,6 +162,16 @@ def test_a_folder_that_changes_while_it_is_read_is_told(
     assert report.read == 2
 
 
+def test_a_folder_inside_another_is_in_the_index_once(index: Index, folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.txt").write_text("Rickets softens the bones.\n")
+    index.update(folder / "sub")
+    index.update(folder)
+    assert [p.file for p in index.search("rickets").passages] == [folder / "sub" / "a.txt"]
+    with pytest.raises(UsageError, match="is inside"):
+        index.update(folder / "sub")
+
+
 def test_a_folder_that_is_none_is_refused(index: Index, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder"):
         index.update(tmp_path / "nowhere")
