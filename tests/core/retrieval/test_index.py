@@ -121,13 +121,14 @@ def test_broken_files_are_told_and_the_rest_is_read(index: Index, folder: Path) 
     assert report.read == 5  # the empty file counts
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_what_may_not_be_read_keeps_its_old_state(index: Index, folder: Path) -> None:
     (folder / "private").mkdir()
     (folder / "private" / "a.txt").write_text("Rickets softens the bones.\n")
     index.update(folder)
     (folder / "private").chmod(0)
     try:
+        if os.access(folder / "private", os.R_OK):
+            pytest.skip("nothing is forbidden to this user")
         report = index.update(folder)
     finally:
         (folder / "private").chmod(0o700)
