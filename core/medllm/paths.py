@@ -42,6 +42,21 @@ def abbreviations_file() -> Path:
     return data_dir() / "abbreviations.tsv"
 
 
+def pairs_file() -> Path:
+    """The built-in questions with short answers."""
+    return data_dir() / "pairs.jsonl"
+
+
+def dialogues_file() -> Path:
+    """The built-in dialogues."""
+    return data_dir() / "dialogues.jsonl"
+
+
+def evaluation_dir() -> Path:
+    """The project's own evaluation data."""
+    return data_dir() / "evaluation"
+
+
 def builtin_models_dir() -> Path:
     """The models that come with the project."""
     return data_dir() / "models"

@@ -74,3 +74,18 @@ def messages(question: str, system: str | None = SYSTEM) -> tuple[Message, ...]:
     """A chat of one question, with the system prompt before it where there is one."""
     user: Message = {"role": "user", "content": question}
     return ({"role": "system", "content": system}, user) if system else (user,)
+
+
+ONE_WORD = "Answer the question from the abstract with one word: yes, no or maybe.\nAnswer:"
+"""How evaluation asks PubMedQA's questions, so training asks them like this too."""
+
+FILL_GAP = "Which words fill the gap {gap}? Answer with them alone."
+ALIKE = "Are these two patients alike in their illness? Answer yes or no."
+RELEVANT = "Which of these articles matters most for the care of this patient?"
+TITLE = "Which title would a report on this patient have?"
+FINDINGS = "What do the labels of this radiograph say, finding by finding?"
+
+
+def on_text(kind: str, text: str, question: str) -> str:
+    """A question on a text; `kind` says what text it is: Abstract, Discharge summary, ..."""
+    return f"{kind}:\n{text}\n\nQuestion: {question}"
