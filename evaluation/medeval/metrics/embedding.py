@@ -17,7 +17,7 @@ class Embedded:
     """One text in numbers."""
 
     whole: Matrix
-    """Mean over the tokens, of length 1. Shape: (width,)."""
+    """Of length 1: the mean over the tokens, or what a GGUF says instead. Shape: (width,)."""
     tokens: Matrix
     """Each of length 1. Shape: (tokens, width)."""
     counts: npt.NDArray[np.bool_]
@@ -74,10 +74,12 @@ def bert_score(answer: Embedded, reference: Embedded) -> float:
 
 def embedded(vectors: Matrix, counts: npt.NDArray[np.bool_]) -> Embedded:
     """Vectors of tokens, made into what is compared."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     whole = vectors.mean(axis=0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
-    return Embedded(
-        (whole / max(float(np.linalg.norm(whole)), 1e-12)).astype(np.float32),
-        (vectors / np.maximum(lengths, 1e-12)).astype(np.float32),
-        counts,
-    )
+    return Embedded(unit(whole), unit(vectors), counts)
+
+
+def unit(vectors: Matrix) -> Matrix:
+    """Each vector with length 1, but for zeros."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: Matrix = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return scaled
