@@ -22,6 +22,8 @@ from medconvert.source import read_json
 INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
 _MAX_HEADER = 100_000_000
+# A buffer that counts 0, 1, 2, ...; old versions of transformers saved it with the weights.
+_NO_WEIGHT = "position_ids"
 _ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
 Bytes = npt.NDArray[np.uint8]
@@ -75,6 +77,7 @@ def read_model(folder: Path) -> dict[str, Tensor]:
     weight_map = read_json(folder / INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ConversionError(f"{folder / INDEX} has no weight_map.", "Fetch the model again.")
+    weight_map = {n: file for n, file in weight_map.items() if not n.endswith(_NO_WEIGHT)}
     shards = sorted(set(weight_map.values()))
     absent = [name for name in shards if not (folder / name).is_file()]
     if absent:
@@ -114,7 +117,11 @@ def read_file(file: Path) -> dict[str, Tensor]:
         header = json.loads(mapped[8 : 8 + length])
         header.pop("__metadata__", None)
         whole = np.frombuffer(mapped, np.uint8)[8 + length :]
-        return {name: _tensor(file, name, entry, whole) for name, entry in header.items()}
+        return {
+            name: _tensor(file, name, entry, whole)
+            for name, entry in header.items()
+            if not name.endswith(_NO_WEIGHT)
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(file, "its header is not that of a safetensors file") from error
 

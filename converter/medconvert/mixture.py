@@ -24,11 +24,13 @@ _LINE = re.compile(
     r"\[\s*\d+/\s*\d+\]\s+(?P<name>\S+)\s+- \[[^\]]*\], type =\s*(?P<old>\w+), size =\s*"
     r"[\d.]+ MiB(?: -> +[\d.]+ MiB \((?P<new>\w+)\))?"
 )
+# Of a BERT, what says where a token stands and which of two texts it belongs to.
+_PRECISE = ("_norm.weight", "position_embd.weight", "token_types.weight")
 
 
 def source_kind(dims: Sequence[int], name: str) -> int:
-    """The type a tensor has in an f16 GGUF: vectors and norms stay float32."""
-    return F32 if len(dims) <= 1 or name.endswith("_norm.weight") else F16
+    """The type a tensor has in an f16 GGUF: vectors, norms and positions stay float32."""
+    return F32 if len(dims) <= 1 or name.endswith(_PRECISE) else F16
 
 
 def kinds_of(

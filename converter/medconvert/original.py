@@ -6,6 +6,8 @@ Child processes only, but for `affordable`: importing torch takes seconds.
 from collections.abc import Mapping
 from typing import Any
 
+from medconvert.pooling import ENCODERS
+
 
 def affordable(parameters: int, config: Mapping[str, Any]) -> tuple[str, str]:
     """torch's name of the type that the original can be run in here, or why it can't be.
@@ -37,6 +39,7 @@ def load(base: str, adapter: str, four_bit: str, dtype: str) -> Any:
     import torch
     from transformers import (
         AutoConfig,
+        AutoModel,
         AutoModelForCausalLM,
         AutoModelForSeq2SeqLM,
         BitsAndBytesConfig,
@@ -52,7 +55,9 @@ def load(base: str, adapter: str, four_bit: str, dtype: str) -> Any:
             bnb_4bit_compute_dtype=settings["dtype"],
         )
     config = AutoConfig.from_pretrained(base, local_files_only=True)
-    reader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    reader: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    if config.model_type in ENCODERS:
+        reader = AutoModel
     model = reader.from_pretrained(base, local_files_only=True, **settings)
     if adapter:
         from peft import PeftModel

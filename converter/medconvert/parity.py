@@ -7,7 +7,8 @@ chats. A tokenizer has two readings: that of the class which transformers makes
 of it, and that of its own tokenizer.json. Where they differ (transformers 5 adds
 no space before a Llama 2 text that begins with one), either will do. Of plain
 text there may be a third, for what llama.cpp can't do as they do: composing
-characters (NFC), or a space before the whole text only, see `space_prefix`. A chat
+characters (NFC), a space before the whole text only, see `space_prefix`, or taking an
+accent for no more than an accent, see `wordpiece`. A chat
 must be read as one of the first two has it. The number of texts that were not read
 as transformers does is reported. It runs in a process of its own:
 
@@ -26,7 +27,7 @@ from typing import Any
 from medllm import prompts
 from medllm.errors import ConversionError
 
-from medconvert import child, space_prefix
+from medconvert import child, space_prefix, wordpiece
 
 Encode = Callable[[str, bool], list[int]]
 """Token ids of a text; the flag says whether BOS and EOS are added as the model wants it."""
@@ -145,6 +146,9 @@ def gguf_encoder(file: Path) -> Encode:
 
 
 def _plain(tokenizer: Any) -> Encode:
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+
     def encode(text: str, whole: bool) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=whole).ids)
 
@@ -169,6 +173,8 @@ def _readings(tokenizer: Any, file: Path) -> tuple[list[Encode], list[Encode]]:
     others: list[Encode] = []
     if (content.get("normalizer") or {}).get("type") == "NFC":
         others.append(_plain(Tokenizer.from_str(json.dumps({**content, "normalizer": None}))))
+    if stripping := wordpiece.strip_as_llama_cpp(content):
+        others.append(_plain(Tokenizer.from_str(json.dumps({**content, **stripping}))))
     if space_prefix.first_only(content):
         if tokenizer.chat_template:
             others.append(_behind_a_token(plain, tokenizer.bos_token))

@@ -9,7 +9,7 @@ from typing import Any
 
 from medllm.errors import ConversionError, MissingExtraError
 
-from medconvert import checkpoint, general, ggml
+from medconvert import checkpoint, general, ggml, pooling
 from medconvert.adapter import read_adapter
 from medconvert.families import family_of
 from medconvert.four_bit import Code, FourBit
@@ -114,6 +114,8 @@ def plan(source: Source, options: Options) -> Plan:
     def metadata(writer: Any) -> None:
         general.write_general(writer, source, options.name or source.name)
         family.write_parameters(writer)
+        if family.arch in pooling.ENCODERS:
+            pooling.write_pooling(source.base, writer)
         write_vocabulary(source.base, config["vocab_size"], writer)
         general.write_own(writer, source)
 

@@ -27,7 +27,8 @@ class Specials:
     def write(self, writer: Any) -> None:
         """Adds them to a `gguf.GGUFWriter`."""
         for role, token in self.ids.items():
-            getattr(writer, f"add_{role}_token_id")(token)
+            if handler := getattr(writer, f"add_{role}_token_id", None):  # there is none for cls
+                handler(token)
         for role, added in self.added.items():
             if handler := getattr(writer, f"add_add_{role}_token", None):
                 handler(added)

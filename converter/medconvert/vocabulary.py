@@ -10,7 +10,7 @@ from typing import Any
 
 from medllm.errors import ConversionError
 
-from medconvert import pretokenizer, space_prefix
+from medconvert import pretokenizer, space_prefix, wordpiece
 from medconvert.families import family_of
 from medconvert.families.family import VocabularyStyle
 from medconvert.sentencepiece import Piece, SentencePiece, read_sentencepiece
@@ -48,6 +48,8 @@ def write_vocabulary(folder: Path, size: int, writer: Any) -> None:
             _write_unigram(folder, size, model, writer)
         else:
             _write_sentencepiece(folder, size, model, style, writer)
+    elif style.word_pieces:
+        _write_word_pieces(folder, size, writer)
     elif tokenizer:
         _write_bpe(folder, size, writer)
     else:
@@ -56,6 +58,8 @@ def write_vocabulary(folder: Path, size: int, writer: Any) -> None:
             "Copy it from the base model.",
         )
     read_specials(folder, size).write(writer)
+    if style.word_pieces:
+        wordpiece.write_normalizer(tokenizer, writer)
     if style.no_prefix:
         writer.add_add_space_prefix(False)
 
@@ -142,20 +146,42 @@ def _write_bpe(folder: Path, size: int, writer: Any) -> None:
             "cut wrongly.",
         )
     name = pretokenizer.name_of(tokenizer)
+    tokens, types = _entries(tokenizer, model["vocab"], size)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(name)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(_merges(model["merges"]))
+
+
+def _write_word_pieces(folder: Path, size: int, writer: Any) -> None:
+    tokenizer = read_json(folder / "tokenizer.json")
+    tokens, types = _entries(tokenizer, wordpiece.pieces(tokenizer), size)
+    tokens = [
+        text if kind == CONTROL else wordpiece.spelled(text)
+        for text, kind in zip(tokens, types, strict=True)
+    ]
+    # Only the first kind is ever used; llama.cpp wants to know how many rows there are.
+    writer.add_token_type_count(read_json(folder / "config.json").get("type_vocab_size", 2))
+    wordpiece.write_pre(writer)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+
+
+def _entries(
+    tokenizer: Mapping[str, Any], vocabulary: Mapping[str, int], size: int
+) -> tuple[list[str], list[int]]:
+    """Text and type of each token; ids without one become unused."""
     tokens = [f"[PAD{i}]" for i in range(size)]
     types = [UNUSED] * size
-    entries = {int(i): (text, NORMAL) for text, i in model["vocab"].items()}
+    entries = {int(i): (text, NORMAL) for text, i in vocabulary.items()}
     added = tokenizer.get("added_tokens") or ()
     entries |= {int(token["id"]): _added(token, markers=True) for token in added}
     if max(entries) >= size:
         raise _too_many(max(entries) + 1, size)
     for i, (text, kind) in entries.items():
         tokens[i], types[i] = text, kind
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(name)
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges(_merges(model["merges"]))
+    return tokens, types
 
 
 def _added(token: Mapping[str, Any], *, markers: bool) -> tuple[str, int]:

@@ -21,17 +21,20 @@ def merge(base: Path, adapter: Path | None, out: Path) -> Path:
     import shutil
 
     from peft import PeftModel
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     out.mkdir(parents=True)
     if adapter is not None:
         config = AutoConfig.from_pretrained(base)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        kind = AutoModel if config.model_type == "bert" else kind
         model = kind.from_pretrained(base, dtype=config.dtype or "auto")
         PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(out)
     for file in base.iterdir():
         weights = adapter is not None and ".safetensors" in file.name
-        if not weights and not (out / file.name).exists():
+        if file.is_dir():
+            shutil.copytree(file, out / file.name)
+        elif not weights and not (out / file.name).exists():
             shutil.copy(file, out / file.name)
     return out
 

@@ -5,6 +5,7 @@ Merges are learned in a few lines here; scores and files follow from them.
 
 import base64
 import json
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterable
@@ -162,6 +163,42 @@ def sentencepiece(
         decoder={"type": "Sequence", "decoders": decoders},
     )
     return max(len(table), *(token["id"] + 1 for token in added))
+
+
+def word_pieces(folder: Path, settings: dict[str, Any], letters: str = "") -> int:
+    """Saves a BERT tokenizer, whose alphabet has the `letters`, too; its size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = re.findall(r"\w+|[^\w\s]", " ".join(SENTENCES).lower())
+    words = words if settings["do_lower_case"] else [*words, *" ".join(SENTENCES).split()]
+    learned = list(dict.fromkeys(a + b for a, b in learn(words, 150)))
+    characters = sorted({character for word in words for character in word})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    plain = list(dict.fromkeys([*characters, *learned, *letters]))
+    tokens = [*special, "[unused0]", *plain, *(f"##{piece}" for piece in plain)]
+    model = {
+        "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100, "vocab": {text: i for i, text in enumerate(tokens)},
+    }  # fmt: skip
+    normalizer = {
+        "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+        "strip_accents": None, "lowercase": settings["do_lower_case"],
+    }  # fmt: skip
+    ends = _template(("[CLS]",), ("[SEP]",), {"[CLS]": 2, "[SEP]": 3})
+    second = [
+        {"Sequence": {"id": "B", "type_id": 1}},
+        {"SpecialToken": {"id": "[SEP]", "type_id": 1}},
+    ]
+    _save(
+        folder,
+        settings,
+        [_added(i, text) for i, text in enumerate(special)],
+        model,
+        normalizer=normalizer,
+        pre_tokenizer={"type": "BertPreTokenizer"},
+        post_processor={**ends, "pair": [*ends["single"], *second]},
+        decoder={"type": "WordPiece", "prefix": "##", "cleanup": True},
+    )
+    return len(tokens)
 
 
 def unigram(folder: Path, settings: dict[str, Any], sentinels: int) -> int:

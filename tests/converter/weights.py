@@ -30,7 +30,7 @@ def whole(name: str, count: int, limit: int) -> Floats:
 def values(name: str, shape: tuple[int, ...], norm: float) -> Floats:
     """The values of a tensor; norms lie about `norm`."""
     count = int(np.prod(shape))
-    if "norm" in name:
+    if "norm" in name.lower() and not name.endswith("bias"):
         return (np.float32(norm) + whole(name, count, 31) / np.float32(128)).reshape(shape)
     return (whole(name, count, 127) / np.float32(1024)).reshape(shape)
 

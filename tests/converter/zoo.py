@@ -66,8 +66,9 @@ class Model:
 
     def adapter(self, folder: Path) -> Path:
         """A LoRA adapter on every linear layer."""
-        # PEFT's class for causal models would not take an encoder-decoder.
-        task = {"task_type": None} if "shared.weight" in self.shapes else {}
+        # PEFT's class for causal models would take neither an encoder-decoder nor an encoder.
+        causal = "model.embed_tokens.weight" in self.shapes
+        task = {} if causal else {"task_type": None}
         return weights.write_adapter(folder, self.folder, self.shapes, self.targets, **task)
 
 
@@ -249,6 +250,56 @@ def t5(folder: Path, *, flan: bool = False) -> Model:
     return Model(folder, shapes, ("q", "k", "v", "o", *inner, "wo"))
 
 
+def bert(folder: Path, *, lowercase: bool = True, letters: str = "") -> Model:
+    """As MiniLM: a sentence encoder, its vectors the mean of its tokens'."""
+    settings = {
+        "tokenizer_class": "BertTokenizer", "do_lower_case": lowercase, "cls_token": "[CLS]",
+        "sep_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "[PAD]", "mask_token": "[MASK]",
+    }  # fmt: skip
+    size = vocabularies.word_pieces(folder, settings, letters) + 7
+    config = {
+        "architectures": ["BertModel"], "model_type": "bert", "vocab_size": size,
+        "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2,
+        "num_attention_heads": 8, "max_position_embeddings": 512, "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    steps = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {
+            "idx": 1,
+            "name": "1",
+            "path": "1_Pooling",
+            "type": "sentence_transformers.models.Pooling",
+        },
+    ]
+    (folder / "modules.json").write_text(json.dumps(steps))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(
+        json.dumps({"word_embedding_dimension": 256, "pooling_mode_mean_tokens": True})
+    )
+    shapes: Shapes = {
+        "embeddings.word_embeddings.weight": (size, 256),
+        "embeddings.position_embeddings.weight": (512, 256),
+        "embeddings.token_type_embeddings.weight": (2, 256),
+    }
+    rows = {"attention.self.query": 256, "attention.self.key": 256, "attention.self.value": 256}
+    rows |= {"attention.output.dense": 256, "intermediate.dense": 512, "output.dense": 256}
+    linear = {
+        f"encoder.layer.{i}.{name}": (count, 512 if name == "output.dense" else 256)
+        for i in (0, 1)
+        for name, count in rows.items()
+    } | {"pooler.dense": (256, 256)}
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    layers = [f"encoder.layer.{i}.{part}output" for i in (0, 1) for part in ("attention.", "")]
+    for name in ("embeddings", *layers):
+        shapes |= {f"{name}.LayerNorm.weight": (256,), f"{name}.LayerNorm.bias": (256,)}
+    weights.write(folder, shapes)
+    return Model(folder, shapes, ("query", "key", "value"))
+
+
 MAKERS: dict[str, Callable[[Path], Model]] = {
     "llama2": llama2,
     "llama3": llama3,
@@ -262,7 +313,7 @@ MAKERS: dict[str, Callable[[Path], Model]] = {
     "t5": t5,
     "flan-t5": lambda folder: t5(folder, flan=True),
 }
-PRE_TOKENIZERS = {"llama3": "llama-bpe", "qwen2": "qwen2", "qwen3": "qwen2"}
+PRE_TOKENIZERS = {"llama3": "llama-bpe", "qwen2": "qwen2", "qwen3": "qwen2", "bert": "jina-v2-en"}
 
 
 def _qwen_vocabulary(folder: Path) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 from medllm.errors import ConversionError
 
+from medconvert.families.bert import Bert
 from medconvert.families.family import Family
 from medconvert.families.gemma import Gemma2, Gemma3
 from medconvert.families.llama import Llama
@@ -21,6 +22,9 @@ FAMILIES: dict[str, type[Family]] = {
     "Gemma3ForCausalLM": Gemma3,
     "Phi3ForCausalLM": Phi3,
     "T5ForConditionalGeneration": T5,
+    "BertModel": Bert,
+    "BertForMaskedLM": Bert,
+    "BertForPreTraining": Bert,
 }
 
 

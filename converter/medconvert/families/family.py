@@ -54,6 +54,8 @@ class VocabularyStyle:
     """Added tokens are taken from tokenizer.json, too."""
     unigram: bool = False
     """The SentencePiece file, which may be called spiece.model, may be of the kind unigram."""
+    word_pieces: bool = False
+    """The tokenizer.json holds BERT's WordPiece."""
     attributes_by_name: tuple[str, ...] = ()
     """llama.cpp strips the white space behind special tokens where the model's name holds one."""
 

@@ -5,9 +5,11 @@
   and end with a token that stops (`chats`).
 - divergence: it predicts what the merged model predicts (`divergence`).
 - answers: it loads, answers, stops by itself and keeps the format (`answers`).
+- vectors: of an encoder, in place of the last three: its texts' vectors are the original's
+  (`vectors`).
 
 The first two must pass; the third must stay under a limit that no faithful conversion comes
-near; of the last it must load and answer, the rest is reported.
+near, and the vectors within one; of the answers it must load and answer, the rest is reported.
 """
 
 import math
@@ -20,13 +22,15 @@ from medllm.errors import ConversionError
 
 from medconvert import original, parity
 from medconvert.plan import Plan
+from medconvert.pooling import ENCODERS
 from medconvert.quants import BF16, Quant, quant
 from medconvert.source import read_json
-from medconvert.verify import answers, chats, divergence
+from medconvert.verify import answers, chats, divergence, vectors
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, the steps done and the steps that there are (0: unknown)."""
 _LOST = "Nothing was written. With --no-verify it would be, unchecked."
+_NO_CHAT = "an encoder makes vectors and does not chat"
 _FOUR_BITS = ("q4", "q5", "q6", "q8", "iq4", "mxfp4", "nvfp4")
 
 
@@ -35,6 +39,13 @@ def limit(kind: Quant) -> float:
     if kind.plain is not None:
         return 0.05 if kind.plain == BF16 else 0.01
     return 1.0 if kind.name.startswith(_FOUR_BITS) else math.inf
+
+
+def least_cosine(kind: Quant) -> float:
+    """The cosine with the original's vectors below which something else than rounding is wrong."""
+    if kind.plain is not None:
+        return 0.999 if kind.plain == BF16 else 0.9999
+    return 0.9 if kind.name.startswith(_FOUR_BITS) else -1.0
 
 
 def verify(
@@ -57,6 +68,13 @@ def verify(
     progress("Comparing tokens", 0, 0)
     first = next(iter(parts.values()))
     tokens = {"passed": True, **asdict(parity.check(plan.source.base, first))}
+    if plan.arch in ENCODERS:
+        alike = _vectors(plan, parts, scratch, progress)
+        none = {"skipped": _NO_CHAT}
+        return {
+            name: {"tokens": tokens, "vectors": found, "template": none, "answers": none}
+            for name, found in zip(parts, alike, strict=True)
+        }
     progress("Comparing chats", 0, 0)
     template = _template(plan, first)
     divergences = _divergences(plan, parts, scratch, progress)
@@ -85,26 +103,15 @@ def _template(plan: Plan, file: Path) -> dict[str, Any]:
 def _divergences(
     plan: Plan, parts: Mapping[str, Path], scratch: Path, progress: Progress
 ) -> list[dict[str, Any]]:
-    dtype, reason = original.affordable(
-        plan.parameters, read_json(plan.source.base / "config.json")
+    found, dtype = _measured(
+        plan,
+        parts,
+        scratch,
+        divergence.measure,
+        lambda done, total: progress("Comparing predictions", done, total),
     )
     if not dtype:
-        return [{"skipped": reason} for _ in parts]
-    specification = divergence.Specification(
-        base=str(plan.source.base),
-        adapter=str(plan.source.adapter or ""),
-        four_bit=plan.options.four_bit or "",
-        dtype=dtype,
-        files=tuple(str(file) for file in parts.values()),
-    )
-    try:
-        found = divergence.measure(
-            specification,
-            scratch,
-            lambda done, total: progress("Comparing predictions", done, total),
-        )
-    finally:
-        scratch.unlink(missing_ok=True)
+        return found
     for name, figures in zip(parts, found, strict=True):
         if figures["mean_kl"] > limit(quant(name)):
             raise ConversionError(
@@ -114,6 +121,61 @@ def _divergences(
             )
         figures.update(passed=True, dtype=dtype)
     return found
+
+
+def _vectors(
+    plan: Plan, parts: Mapping[str, Path], scratch: Path, progress: Progress
+) -> list[dict[str, Any]]:
+    found, dtype = _measured(
+        plan,
+        parts,
+        scratch,
+        vectors.measure,
+        lambda done, total: progress("Comparing vectors", done, total),
+    )
+    if not dtype:
+        return found
+    for name, figures in zip(parts, found, strict=True):
+        if figures["least"] < least_cosine(quant(name)):
+            raise ConversionError(
+                f"The {name} file's vectors are unlike those of the model it was made from: a "
+                f"cosine of {figures['least']:.4f}.",
+                _LOST,
+            )
+        figures.update(passed=True, dtype=dtype)
+    return found
+
+
+Measure = Callable[[divergence.Specification, Path, Callable[[int, int], None]], list[Any]]
+
+
+def _measured(
+    plan: Plan,
+    parts: Mapping[str, Path],
+    scratch: Path,
+    measure: Measure,
+    progress: Callable[[int, int], None],
+) -> tuple[list[dict[str, Any]], str]:
+    """What `measure` finds of each file, and the type that the original was run in.
+
+    That is empty where there is no room for the original.
+    """
+    dtype, reason = original.affordable(
+        plan.parameters, read_json(plan.source.base / "config.json")
+    )
+    if not dtype:
+        return [{"skipped": reason} for _ in parts], ""
+    specification = divergence.Specification(
+        base=str(plan.source.base),
+        adapter=str(plan.source.adapter or ""),
+        four_bit=plan.options.four_bit or "",
+        dtype=dtype,
+        files=tuple(str(file) for file in parts.values()),
+    )
+    try:
+        return measure(specification, scratch, progress), dtype
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _answers(plan: Plan, file: Path, *, chats: bool) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def _outcome(name: str, found: Mapping[str, Any]) -> str:
         "tokens": _tokens,
         "divergence": _divergence,
         "answers": _answers,
+        "vectors": _vectors,
     }.get(name)
     return describe(found) if describe else str(found["said"])
 
@@ -37,6 +38,13 @@ def _divergence(found: Mapping[str, Any]) -> str:
     return (
         f"{found['mean_kl']:.4f} nats a token from the merged model, the same likeliest token "
         f"{found['same_top']:.1%} of {found['tokens']} times"
+    )
+
+
+def _vectors(found: Mapping[str, Any]) -> str:
+    return (
+        f"cosine with the original's at least {found['least']:.6f}, mean {found['mean']:.6f}, in "
+        f"{found['texts']} texts"
     )
 
 
