@@ -11,7 +11,7 @@ import numpy as np
 from medllm import models
 from medllm.embedding import TokenVectors, Vectors
 from medllm.engines.host_process import HostProcess
-from medllm.engines.llamacpp import default_threads, error_of
+from medllm.engines.llamacpp import cores, error_of
 from medllm.errors import EngineError
 
 # Texts and characters in one message: seconds of work for a large model, so that the host
@@ -25,7 +25,7 @@ class LlamaCppEmbedder:
 
     Args:
         file: the model.
-        threads: of the computation; 0 takes what suits machine and model.
+        threads: of the computation, where it is long enough to share; 0: one a core.
         patience: seconds of silence after which the host counts as lost.
 
     Raises:
@@ -38,7 +38,7 @@ class LlamaCppEmbedder:
         self.sha256 = models.sha256(file)
         self.dimension = facts.embedding
         self._file, self._patience = file, patience
-        self._threads = threads or default_threads(facts.tensor_bytes)
+        self._threads = threads or cores()
         self._host: HostProcess | None = None
         self._pooled = True
         self._busy = threading.Lock()

@@ -19,6 +19,7 @@ from medllm.errors import ModelError
 _MOST_TOKENS = 2048  # of one text; attention's work buffers grow with its square
 _TOGETHER = 512  # tokens of several texts that are computed at once; attention spans them all
 _MOST_TEXTS = 64
+_ALONE = 1e9  # products of weights and tokens that one thread does sooner than several
 
 
 class Encoder:
@@ -39,6 +40,8 @@ class Encoder:
         self._limit = min(native.llama_model_n_ctx_train(self._model), _MOST_TOKENS)
         self._context = self._new_context(model, max(self._limit, _TOGETHER), threads)
         self._memory = native.llama_get_memory(self._context)
+        self._threads = threads
+        self._weights: int = native.llama_model_n_params(self._model)
         self._vocabulary = Vocabulary(self._model)
         self.dimension: int = native.llama_model_n_embd_out(self._model)
         self._batch = native.llama_batch_init(max(self._limit, _TOGETHER), 0, 1)
@@ -86,6 +89,8 @@ class Encoder:
         batch.n_tokens = count
         if self._memory:  # encoders have none
             native.llama_memory_clear(self._memory, True)
+        threads = self._threads if self._weights * count > _ALONE else 1
+        native.llama_set_n_threads(self._context, threads, threads)
         run = native.llama_decode if self._memory else native.llama_encode
         if run(self._context, batch) != 0:
             raise failed()

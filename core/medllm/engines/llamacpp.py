@@ -311,10 +311,13 @@ def default_threads(tensor_bytes: int) -> int:
     One for the smallest models: their steps are so short that threads spend them
     waiting for each other, and any other program at work then slows them tenfold.
     """
+    return 1 if tensor_bytes < _SMALL else cores()
+
+
+def cores() -> int:
+    """The physical cores that may be used, at most 16."""
     import psutil
 
-    if tensor_bytes < _SMALL:
-        return 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     return max(1, min(physical, allowed or physical, _MOST_THREADS))
