@@ -67,7 +67,16 @@ def test_every_turn_but_the_last_is_masked(tmp_path: Path) -> None:
     first = [{"role": "user", "content": "Q1"}, {"role": "assistant", "content": "A1"}]
     row = made.encode(example(prompt=[*first, {"role": "user", "content": "Q2"}]), Tally())
     learned = [label for label in row["labels"] if label != MASKED]
-    assert tokenizer.decode(learned) == f"{ANSWER}</s>"
+    assert tokenizer.decode(learned).strip() == f"{ANSWER}</s>"
+
+
+def test_mistral_keeps_the_system_text_behind_which_an_answer_stands(tmp_path: Path) -> None:
+    tokenizer, made = encoder(tmp_path, "mistral3", FAMILIES["mistral"].jinja, "mistral")
+    system = example().prompt[0]["content"]
+    chat = [*example().prompt, {"role": "assistant", "content": ANSWER}]
+    assert system not in tokenizer.apply_chat_template(chat, tokenize=False), "the template's way"
+    before, whole = made.texts(example())
+    assert system in before and whole == f"{before} {ANSWER}</s>"
 
 
 def test_an_end_that_the_template_forgets_is_added(tmp_path: Path) -> None:
@@ -129,7 +138,7 @@ def test_a_pair_has_prefix_and_end_on_both_sides(tmp_path: Path) -> None:
     question = [{"role": "user", "content": "What is hypertension?"}]
     row = PairEncoder(tokenizer, 256).encode(example(prompt=question), tally)
     assert row is not None
-    assert tokenizer.decode(row["input_ids"]) == "Medical question: What is hypertension?</s>"
+    assert row["input_ids"] == tokenizer("Medical question: What is hypertension?")["input_ids"]
     assert row["labels"][-1] == tokenizer.eos_token_id
     assert MASKED not in row["labels"]
     assert PairEncoder(tokenizer, 8).encode(example(prompt=question), tally) is None

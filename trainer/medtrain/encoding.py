@@ -83,9 +83,7 @@ class ChatEncoder:
             TrainingError: the template does not put the answer behind the prompt.
             DataError: the template fails on the chat.
         """
-        answer: Message = {"role": "assistant", "content": example.completion}
-        before = self._ids(self.render(example.prompt, example.document, asks=True))
-        whole = self._ids(self.render([*example.prompt, answer], example.document, asks=False))
+        before, whole = map(self._ids, self.texts(example))
         shared = _shared(before, whole)
         if len(before) - shared > _BORDER:
             raise TrainingError(
@@ -100,6 +98,24 @@ class ChatEncoder:
         tally.merged += shared < len(before)
         tally.without_system += self._drops_system(example)
         return _counted(ids, [MASKED] * shared + ids[shared:], tally)
+
+    def texts(self, example: Example) -> tuple[str, str]:
+        """The chat up to the answer, and with it.
+
+        Mistral's template writes the system text into the last turn, if that is the user's, and
+        forgets it once there is an answer. Then the answer is rendered without a system text,
+        and put behind the prompt that the model will be asked with.
+        """
+        answer: Message = {"role": "assistant", "content": example.completion}
+        chat, where = example.prompt, example.document
+        before = self.render(chat, where, asks=True)
+        whole = self.render([*chat, answer], where, asks=False)
+        if not whole.startswith(before) and chat[0]["role"] == "system":
+            bare = self.render(chat[1:], where, asks=True)
+            answered = self.render([*chat[1:], answer], where, asks=False)
+            if answered.startswith(bare):
+                return before, before + answered[len(bare) :]
+        return before, whole
 
     def render(self, chat: list[Message], where: str, *, asks: bool) -> str:
         """The chat's text; where the template refuses a system text, it goes into the question.
