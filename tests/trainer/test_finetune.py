@@ -55,8 +55,11 @@ def test_a_recipe_goes_from_records_to_an_answer(
     said = capsys.readouterr().err
     assert "Masked:" in said and "Learned:" in said and "step 2/2" in said
     record = run_record.read(out)
-    assert record.metrics["tuning"]["loss"] > 0
-    assert 0 <= record.metrics["tuning"]["mean_token_accuracy"] <= 1
+    figures = record.metrics["tuning"]
+    assert figures["loss"] > 0 and figures["examples"] == 12
+    assert (figures["trained_parameters"] == figures["parameters"]) == (recipe.lora is None)
+    assert record.machine["device"] and record.machine["processes"] == "1"
+    assert 0 <= figures["mean_token_accuracy"] <= 1
     assert (out / "curve.png").is_file() and not (out / "work").exists()
     assert not list(out.glob("**/training_args.bin"))
     assert str(place) not in (out / "run.json").read_text().replace(recipe.base, "")
@@ -94,12 +97,18 @@ def answer(out: Path, recipe: TuningRecipe) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [["lora.dora=true"], ["lora.init=pissa"], ["train.batching=packed"], ["lora.bits=16"]],
-    ids=" ".join,
+    ("name", "setting"),
+    [
+        ("clinical-llama2", "lora.dora=true"),
+        ("clinical-llama2", "lora.init=pissa"),
+        ("clinical-llama2", "train.batching=packed"),
+        ("clinical-llama2", "train.checkpointing=always"),
+        ("clinical-llama2", "lora.targets=[q_proj, v_proj]"),
+        ("qa-flan-t5", "lora.r=4"),
+    ],
 )
-def test_a_variant_trains(settings: list[str], place: Path, tmp_path: Path) -> None:
-    recipe = recipe_of(place, "clinical-llama2", "train.max_steps=1", "train.patience=0", *settings)
+def test_a_variant_trains(name: str, setting: str, place: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(place, name, "train.max_steps=1", "train.patience=0", setting)
     assert tiny_runs.train(recipe, tmp_path / "run", place / "records.jsonl")
 
 
@@ -151,7 +160,7 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(place: Path, tmp_pa
     name = "clinical-llama2"
     settings = ["train.max_steps=5", "train.patience=0", "train.precision=fp32", "lora.dropout=0"]
     tiny_runs.train(recipe_of(place, name, *settings), tmp_path / "one", place / "records.jsonl")
-    words = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0"]
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     split = command(place, name, tmp_path / "two", *settings, "train.batch=1")
     done = subprocess.run(
         [sys.executable, *words, *split], capture_output=True, text=True, timeout=300, check=False
@@ -175,7 +184,7 @@ def adapter(run: Path) -> dict[str, Any]:
 
 def test_training_ends_early_and_keeps_the_best(place: Path, tmp_path: Path) -> None:
     settings = [
-        "train.learning_rate=5", "train.save_steps=1", "train.patience=1", "data.validation=0.3",
+        "train.learning_rate=0.1", "train.save_steps=1", "train.patience=1", "data.validation=0.3",
         "train.warmup=0", "train.max_steps=50", "train.schedule=constant",
     ]  # fmt: skip
     recipe = recipe_of(place, "clinical-llama2", *settings)
@@ -184,10 +193,17 @@ def test_training_ends_early_and_keeps_the_best(place: Path, tmp_path: Path) -> 
     log = json.loads((out / "adapter" / "log.json").read_text())
     losses = [line["eval_loss"] for line in log if "eval_loss" in line]
     assert 2 <= len(losses) < 50
-    assert losses[-1] >= min(losses)
+    assert losses[-1] > losses[-2] == min(losses), "one validation without a better loss"
     lacks = recipe.model_copy(update={"data": recipe.data.model_copy(update={"validation": 0})})
     with pytest.raises(TrainingError, match="needs examples to validate on"):
         runs.run(lacks, tmp_path / "other", place / "records.jsonl")
+
+
+def test_a_loss_that_is_no_number_ends_the_training(place: Path, tmp_path: Path) -> None:
+    settings = ["train.learning_rate=1e30", "train.warmup=0", "train.max_steps=20"]
+    recipe = recipe_of(place, "clinical-llama2", *settings)
+    with pytest.raises(TrainingError, match="The loss is no number any more, at step"):
+        runs.run(recipe, tmp_path / "run", place / "records.jsonl")
 
 
 def test_a_full_disk_is_told_in_one_line(place: Path, tmp_path: Path) -> None:

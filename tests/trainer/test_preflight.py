@@ -11,7 +11,6 @@ from medtrain.encoding import MASKED, ChatEncoder, Tally
 from medtrain.examples import Example
 
 from tests.trainer import tiny_runs
-from tests.trainer.test_settings import CPU
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,7 @@ def test_a_sample_is_shown_with_its_masked_and_its_learned_part(
     made = ChatEncoder(tokenizer, frozenset({2}), 2048)
     row = made.encode(Example(**tiny_runs.sample()), tally)
     assert row is not None
-    preflight.show(recipe, CPU, tokenizer, (tally, Tally()), row, {"Device": "2 cores"})
+    preflight.show(recipe, tokenizer, (tally, Tally()), row, {"Device": "2 cores"})
     shown = capsys.readouterr().err
     masked, learned = shown.split("Masked:\n")[1].split("Learned:\n")
     assert "<s>" in masked and "What is flu?" in masked and "An infection." not in masked

@@ -22,7 +22,8 @@ BASES: dict[str, tuple[str, str | None]] = {
     "qa-flan-t5": ("flan-t5", None),
 }
 """Of each recipe: a maker of tests.converter.zoo, and the chat template that the base has."""
-SMALL = ["train.max_length=512", "train.batch=2", "train.accumulation=1", "data.validation=0"]
+SMALL = ["train.max_length=512", "train.batch=2", "train.accumulation=1"]
+SMALL += ["data.validation=0", "train.patience=0"]
 
 
 def base(folder: Path, maker: str, template: str | None) -> Path:

@@ -156,6 +156,7 @@ def _shared(recipe: TuningRecipe, device: Device, folder: Path) -> dict[str, Any
         "ddp_backend": "gloo" if device.kind == "cpu" and device.processes > 1 else None,
         "dataloader_pin_memory": device.is_cuda,
         "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # a loss that is no number must be seen
         "disable_tqdm": True,
         "report_to": "none",
     }

@@ -5,6 +5,7 @@ has none. So what follows, conversion and evaluation, sees the tokenizer that wa
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def _from_hub(base: str, revision: str, weights: bool) -> Path:
                 revision=revision or None,
                 allow_patterns=list(_WANTED if weights else _WANTED[1:]),
                 ignore_patterns=list(_UNWANTED),
+                local_files_only=os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"),
             )
         )
     except GatedRepoError as error:

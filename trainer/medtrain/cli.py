@@ -56,7 +56,7 @@ def run(
     if not runs.is_first():
         return
     for stage, figures in record.metrics.items():
-        typer.echo(f"{stage}: " + ", ".join(f"{k} {v:g}" for k, v in figures.items()))
+        typer.echo(f"{stage}: " + ", ".join(f"{k} {v:,}" for k, v in figures.items()))
     typer.echo(f"Done in {record.seconds / 60:.1f} minutes. Next: medconvert {folder}")
 
 

@@ -10,7 +10,7 @@ Log = Sequence[Mapping[str, Any]]
 
 
 def draw(logs: Mapping[str, Log], target: Path) -> None:
-    """Draws loss and token accuracy of each stage, side by side, into a PNG.
+    """Draws loss and token accuracy of each stage, side by side, into a PNG; validation too.
 
     Args:
         logs: a trainer's log by stage name; lines without a loss are passed over.
@@ -26,6 +26,10 @@ def draw(logs: Mapping[str, Log], target: Path) -> None:
         lines = [line for line in log if "loss" in line]
         steps = [line["step"] for line in lines]
         axis.plot(steps, [line["loss"] for line in lines], color="#0b6e99", label="loss")
+        if validated := [line for line in log if "eval_loss" in line]:
+            at = [line["step"] for line in validated]
+            losses = [line["eval_loss"] for line in validated]
+            axis.plot(at, losses, "o--", color="#0b6e99", alpha=0.6, label="validation loss")
         axis.set(title=stage, xlabel="step", ylabel="loss", ylim=(0, None))
         second = axis.twinx()
         second.plot(

@@ -133,7 +133,7 @@ def needs_checkpointing(train: TrainSettings, device: Device, model: object, fix
         fixed: bytes of weights, gradients and the optimizer's state.
     """
     if train.checkpointing != "auto":
-        return train.checkpointing == "on"
+        return train.checkpointing == "always"
     config = getattr(model, "config", None)
     hidden = getattr(config, "hidden_size", 0) or getattr(config, "d_model", 0)
     layers = getattr(config, "num_hidden_layers", 0) + getattr(config, "num_decoder_layers", 0)

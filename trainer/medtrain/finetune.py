@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from medllm import files, paths
-from medllm.errors import TrainingError
 
-from medtrain import arguments, bases, encoding, preflight, pretrain, training, weights
+from medtrain import arguments, assembly, bases, encoding, preflight, pretrain, training, weights
 from medtrain import device as devices
-from medtrain.device import Batching, Device
+from medtrain.device import Device
 from medtrain.encoding import Tally
 from medtrain.examples import Example, Prepared
-from medtrain.settings import TrainSettings, TuningRecipe
+from medtrain.settings import TuningRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +62,30 @@ def run(tuning: Tuning, device: Device) -> None:
         for name, tally in tallies.items()
         if tally.examples
     }
-    trainer, told = _trainer(tuning, device, tokenizer, data, tallies["train"])
+    model = assembly.model_of(tuning.base, recipe, device)
+    settled = assembly.settle(recipe, device, model, tallies["train"])
+    trainer = assembly.trainer_of(
+        recipe, device, settled, model, tokenizer, data, tuning.work, tallies["train"].lengths
+    )
     preflight.check_batch(trainer, ends)
     if state.is_main_process:
         both = (tallies["train"], tallies["validation"])
-        preflight.show(recipe, device, tokenizer, both, data["train"][0], told)
+        told = assembly.told(recipe, device, settled, model)
+        preflight.show(recipe, tokenizer, both, data["train"][0], told)
     log = training.fit(trainer, tuning.work, _remedy(recipe, device))
-    _save(trainer, tuning, log, state)
+    _save(trainer, tuning, [_facts(tallies, trainer.model), *log], state)
+
+
+def _facts(tallies: dict[str, Tally], model: Any) -> dict[str, int]:
+    """The first line of the log: what was trained, and on how much."""
+    share = weights.share_of(model)
+    return {
+        "examples": tallies["train"].examples,
+        "validation_examples": tallies["validation"].examples,
+        "left_out": sum(tally.too_long for tally in tallies.values()),
+        "trained_parameters": share.trained,
+        "parameters": share.total,
+    }
 
 
 def _file(tuning: Tuning, name: str) -> Path:
@@ -95,93 +111,6 @@ def _encode(
     state.wait_for_everyone()
 
 
-def _trainer(
-    tuning: Tuning, device: Device, tokenizer: Any, data: dict[str, Any], tally: Tally
-) -> tuple[Any, dict[str, str]]:
-    """The trainer, and what was settled for it, by what it is about."""
-    from peft import get_peft_model
-    from transformers import DataCollatorForSeq2Seq
-
-    from medtrain.trainers import CausalTrainer, PairTrainer
-
-    recipe = tuning.recipe
-    precision = devices.precision(recipe.train, device)
-    batches = devices.batching(recipe.train, recipe.kind, device)
-    model = weights.open_model(tuning.base, recipe, device, precision)
-    if recipe.lora is not None:
-        model = get_peft_model(model, weights.adapter_config(recipe.lora, recipe.kind))
-    weights.keep_trained_in_full(model)
-    share = weights.share_of(model)
-    fixed = weights.bytes_of(model, devices.optimizer(recipe.train, device))
-    twice = devices.needs_checkpointing(recipe.train, device, model, fixed)
-    steps = _steps(recipe.train, batches, tally)
-    made = arguments.build(
-        recipe,
-        device,
-        tuning.work,
-        batches=batches,
-        steps=steps,
-        total=_total(recipe.train, tally.examples, steps[0] * steps[1] * device.processes),
-        validates="validation" in data,
-        checkpointing=twice,
-    )
-    given = {
-        "model": model,
-        "args": made,
-        "train_dataset": data["train"],
-        "eval_dataset": data.get("validation"),
-        "processing_class": tokenizer,
-        "callbacks": _callbacks(recipe, "validation" in data),
-    }
-    if recipe.kind == "causal":
-        trainer: Any = CausalTrainer(**given)
-    else:
-        collator = DataCollatorForSeq2Seq(tokenizer, model, pad_to_multiple_of=8)
-        trainer = PairTrainer(**given, data_collator=collator)
-    weights.keep_trained_in_full(trainer.model)  # TRL halves an adapter on a rounded base
-    if batches == "grouped":
-        trainer.group(tally.lengths)
-    told = {
-        "Model": f"{recipe.base}, {share.trained / 1e6:.1f} of {share.total / 1e6:,.1f} million "
-        f"parameters are trained ({share.trained / share.total:.2%})",
-        "Device": preflight.settled(device, precision, batches, steps, twice),
-    }
-    if recipe.train.optimizer == "adamw-8bit" and not device.is_cuda:
-        told["Optimizer"] = "AdamW in 32 bits, since 8 bits need CUDA"
-    return trainer, told
-
-
-def _steps(train: TrainSettings, batches: Batching, tally: Tally) -> tuple[int, int]:
-    """Batch and accumulation; packs count for the examples in them."""
-    if batches != "packed":
-        return train.batch, train.accumulation
-    mean = tally.tokens / max(tally.examples, 1)
-    return arguments.packed_steps(train.batch, train.accumulation, train.max_length / mean)
-
-
-def _total(train: TrainSettings, examples: int, step: int) -> int:
-    """Steps of the training; packs count as if they were examples."""
-    steps = int(train.epochs * -(-examples // step))
-    return min(steps, train.max_steps) if train.max_steps > 0 else steps
-
-
-def _callbacks(recipe: TuningRecipe, validates: bool) -> list[Any]:
-    from accelerate import PartialState
-    from transformers import EarlyStoppingCallback
-
-    from medtrain.progress import ProgressView
-
-    made: list[Any] = [ProgressView("tuning")] if PartialState().is_main_process else []
-    if not recipe.train.patience:
-        return made
-    if not validates:
-        raise TrainingError(
-            "train.patience needs examples to validate on, and there are none.",
-            "Set data.validation above 0, or train.patience=0.",
-        )
-    return [*made, EarlyStoppingCallback(recipe.train.patience)]
-
-
 def _remedy(recipe: TuningRecipe, device: Device) -> str:
     """Settings that take less memory, those first that change least."""
     train, lora = recipe.train, recipe.lora
@@ -189,8 +118,8 @@ def _remedy(recipe: TuningRecipe, device: Device) -> str:
     if train.batch > 1:
         more = train.accumulation * train.batch
         tips.append(f"--set train.batch=1 --set train.accumulation={more}")
-    if train.checkpointing != "on":
-        tips.append("--set train.checkpointing=on")
+    if train.checkpointing != "always":
+        tips.append("--set train.checkpointing=always")
     if lora and lora.bits == 16 and lora.init == "default" and device.kind != "mps":
         tips.append("--set lora.bits=4")
     tips.append(f"--set train.max_length={max(16, train.max_length // 2)}")

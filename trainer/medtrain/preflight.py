@@ -5,7 +5,6 @@ from typing import Any
 
 from medllm.errors import TrainingError
 
-from medtrain.device import Batching, Device
 from medtrain.encoding import MASKED, Tally
 from medtrain.settings import TuningRecipe
 
@@ -79,7 +78,6 @@ def check_row(
 
 def show(
     recipe: TuningRecipe,
-    device: Device,
     tokenizer: Any,
     tallies: tuple[Tally, Tally],
     row: dict[str, Any],
@@ -89,7 +87,6 @@ def show(
 
     Args:
         recipe: the settings.
-        device: what it runs on.
         tokenizer: reads the tokens back.
         tallies: of training and of validation.
         row: ids and labels of the example.
@@ -122,19 +119,6 @@ def _counts(recipe: TuningRecipe, tallies: tuple[Tally, Tally], tokenizer: Any) 
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         lines["Padding"] = "the end token, which the labels leave out where it is padding"
     return lines
-
-
-def settled(
-    device: Device, precision: str, batching: Batching, steps: tuple[int, int], checkpointing: bool
-) -> str:
-    """What `auto` became, in one line."""
-    how = {"packed": "packed", "grouped": "grouped by length", "padded": "padded as they come"}
-    each = steps[0] * steps[1] * device.processes
-    unit = "packs" if batching == "packed" else "examples"
-    line = f"{device.name}, {precision}, {how[batching]}, {each} {unit} a step"
-    if device.processes > 1:
-        line += f", {device.processes} processes"
-    return line + (", activations computed twice" if checkpointing else "")
 
 
 def _parts(row: dict[str, Any], tokenizer: Any) -> list[tuple[str, str, str]]:

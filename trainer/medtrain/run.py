@@ -70,11 +70,12 @@ def _tune(recipe: TuningRecipe, out: Path, named: Path | None, started: float) -
     template, family = bases.template_of(recipe, bases.tokenizer_of(found))
     base, target = out / "base", out / (record.adapter or record.base)
     with _first_process_first():
+        device = devices.here()
         if is_first():
             bases.show(found, base, template)
             record.chat_family = family
+            record.machine |= {"device": device.name, "processes": str(device.processes)}
             record.write(out)
-    device = devices.here()
     if not target.is_dir():
         tuning = finetune.Tuning(recipe, prepared, base, family, out / "work", target)
         finetune.run(tuning, device)
@@ -170,6 +171,11 @@ def _last(log: list[dict[str, Any]]) -> dict[str, float]:
 
 
 _FIGURES = (
+    "examples",
+    "validation_examples",
+    "left_out",
+    "trained_parameters",
+    "parameters",
     "loss",
     "mean_token_accuracy",
     "eval_loss",

@@ -160,7 +160,7 @@ class TrainSettings(Settings):
     """adamw-8bit keeps its state in 8 bits, where there is CUDA."""
     batching: Literal["auto", "packed", "grouped", "padded"] = "auto"
     """Examples end to end, of like length together, or as they come; auto: the fastest here."""
-    checkpointing: Literal["auto", "on", "off"] = "auto"
+    checkpointing: Literal["auto", "always", "never"] = "auto"
     """Computes activations a second time to spare memory; auto: only if memory asks for it."""
     save_steps: int = Field(0, ge=0)
     """Steps between checkpoints, each followed by validation; 0: one an epoch."""

@@ -67,6 +67,33 @@ class _EpochOfSampler(TrainerCallback):  # type: ignore[misc]
         self._sampler.epoch = int((state.epoch or 0) + 1e-6)
 
 
+class Patience(TrainerCallback):  # type: ignore[misc]
+    """Ends a training whose validation has not become better for a while.
+
+    It counts in the log, which a checkpoint holds, and so goes on counting after a stop;
+    transformers' own begins anew.
+
+    Args:
+        validations: without a better loss after which training ends.
+    """
+
+    def __init__(self, validations: int) -> None:
+        self._validations = validations
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Ends a training that was ended before, and killed before its result was saved."""
+        self._end(state, control)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Looks at the newest loss."""
+        self._end(state, control)
+
+    def _end(self, state: Any, control: Any) -> None:
+        losses = [line["eval_loss"] for line in state.log_history if "eval_loss" in line]
+        if losses and len(losses) - 1 - losses.index(min(losses)) >= self._validations:
+            control.should_training_stop = True
+
+
 class _Grouped:
     """Adds the order to a trainer."""
 

@@ -1,5 +1,6 @@
 """What both stages of training share: TRL's trainer, set up, watched, stopped and resumed."""
 
+import math
 import shutil
 import signal
 import threading
@@ -133,6 +134,15 @@ def fit(trainer: Any, folder: Path, remedy: str = _HALVE) -> list[dict[str, Any]
                     control.should_save = True
                     control.should_training_stop = True
                 return control
+
+            def on_log(
+                self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+            ) -> None:
+                if not math.isfinite(logs.get("loss", 0.0)):
+                    raise TrainingError(
+                        f"The loss is no number any more, at step {state.global_step}.",
+                        "In a new folder, try a lower learning rate or a longer warm-up.",
+                    )
 
         trainer.add_callback(StopOnInterrupt())
         checkpoint = last_checkpoint(folder)
