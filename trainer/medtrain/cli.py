@@ -2,6 +2,8 @@
 
 medtrain recipes
 medtrain check terminology-mistral
+medtrain data
+medtrain prepare terminology-mistral
 medtrain run mini
 medtrain vocab add doid.obo
 """
@@ -12,10 +14,12 @@ from typing import Annotated
 import typer
 from medllm import command
 
-from medtrain import vocab
+from medtrain import data_commands, vocab
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(vocab.app, name="vocab")
+app.command("data")(data_commands.list_data)
+app.command()(data_commands.prepare)
 
 
 @app.callback()

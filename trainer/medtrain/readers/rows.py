@@ -96,7 +96,7 @@ def of_file(file: Path, keyed: bool = False, inside: tuple[str, ...] = ()) -> It
         yield from _of_table(file, "," if kind == ".csv" else "\t")
     elif kind == ".parquet":
         yield from _of_parquet(file)
-    elif kind == ".json" and (keyed or inside or not _is_lines(file)):
+    elif kind == ".json" and (keyed or inside or not is_lines(file)):
         for line, key, value in json_stream.items(file, *inside):
             yield Row(f"{file}, line {line}", value, key)
     else:
@@ -125,7 +125,7 @@ def of_hub(name: str, subset: str, split: str) -> Iterator[Row]:
         ) from error
 
 
-def _is_lines(file: Path) -> bool:
+def is_lines(file: Path) -> bool:
     """Whether the first line of a file is a JSON object by itself."""
     try:
         with open(file, "rb") as stream:
