@@ -10,11 +10,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-BUDGET = 6_000
+BUDGET = 3_000
 """Passages that may be ranked for one question, about."""
 MOST_WORDS = 12
 """Words of a question that are looked for, the rarest."""
-LOOKED_THROUGH = 200_000
+LOOKED_THROUGH = 100_000
 """Passages that may be looked through for one question, about."""
 TOGETHER = 4.0
 """How much oftener than by chance two words of one question stand in one passage."""

@@ -33,7 +33,9 @@ OF_NAME = 30
 """Passages of one name that are ranked."""
 RARE = 0.01
 """Share of passages below which a word's spelling may be a slip, and like ones are looked for."""
-LOOKED_AT = 5
+SPREAD = 10
+"""How many times the passages asked for are looked at, so that other files have a chance."""
+LOOKED_AT = 3
 """Passages, the first ones, that say how sure the answer is."""
 SURE_WORDS, SURE_MEANING = 0.6, 0.6
 """Least share of a question's words (weighted) in a passage, or least cosine, of a sure answer.
@@ -134,6 +136,7 @@ class Searcher:
 
     def _spread(self, hits: Sequence[Hit], depth: int) -> list[Hit]:
         """The best passages, each further one of a file counting less."""
+        hits = hits[: SPREAD * depth]
         marks = ", ".join("?" * len(hits))
         rows = self._base.execute(
             f"SELECT id, file FROM passage WHERE id IN ({marks})", [hit.passage for hit in hits]

@@ -19,7 +19,7 @@ STATE = "vectors"
 """Counts the changes of vectors alone."""
 BATCH = 256
 """Passages that are embedded and written at once; an interruption loses no more."""
-COMPARED = 1_000
+COMPARED = 400
 """Passages that are compared by the kept numbers, the likeliest by their signs."""
 BLOCK = 1 << 16
 """Signs that are looked through at once."""
