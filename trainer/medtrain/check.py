@@ -46,7 +46,7 @@ def check(recipe: Recipe, named: Path | None = None) -> Iterator[Finding]:
     yield _try("base", lambda: _base(recipe))
     found: list[Prepared] = []
     with TemporaryDirectory() as folder:
-        yield _try("data", lambda: _data(recipe, named, Path(folder), found))
+        yield _try("data", lambda: _data(recipe, named, found))
         if found:
             yield _try("examples", lambda: _examples(recipe, found[0], Path(folder)))
 
@@ -75,9 +75,13 @@ def _base(recipe: TuningRecipe) -> str:
     return f"{recipe.base}, {whose}" + (f" ({family})" if family else "")
 
 
-def _data(recipe: TuningRecipe, named: Path | None, out: Path, found: list[Prepared]) -> str:
-    prepared = data.of_run(recipe, named, out)
+def _data(recipe: TuningRecipe, named: Path | None, found: list[Prepared]) -> str:
+    prepared = data.glance(recipe, named, _MOST_ENCODED)
     found.append(prepared)
+    if named is None:
+        return (
+            f"the reader {recipe.data.reader} gives examples, the first {len(prepared.train)} read"
+        )
     return f"{len(prepared.train):,} examples to learn, {len(prepared.validation):,} to validate"
 
 

@@ -104,7 +104,9 @@ def _first(error: ValidationError, schema: type[Recipe]) -> str:
         return f"{where}: {told}" if where and where not in told else told
     group: type[Settings] = schema
     for key in problem["loc"][:-1]:
-        group = _group(group.model_fields[str(key)].annotation)
+        # A number is the place in a list of groups.
+        if isinstance(key, str):
+            group = _group(group.model_fields[key].annotation)
     nearest = process.extractOne(str(problem["loc"][-1]), list(group.model_fields))
     return f"there is no setting {where}; did you mean {nearest[0]}?"
 
