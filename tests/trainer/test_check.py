@@ -53,6 +53,14 @@ def test_broken_data_is_named_by_file_and_line(tmp_path: Path) -> None:
     assert "examples" not in found
 
 
+def test_the_recipe_s_own_data_is_read_where_none_is_named(tmp_path: Path) -> None:
+    folder = tiny_runs.base(tmp_path / "base", *tiny_runs.BASES["terminology-mistral"])
+    own = {f.name: f for f in check(tiny_runs.load("terminology-mistral", folder))}
+    assert own["data"].told == "the first 200 examples of cards were read"
+    lacking = {f.name: f for f in check(tiny_runs.load("clinical-llama2", folder))}
+    assert "There is no data at data/raw/ehr-ds-qa" in lacking["data"].line()
+
+
 def test_the_command_leaves_with_an_error_and_lists_recipes() -> None:
     words = [sys.executable, "-m", "medtrain"]
     done = subprocess.run(

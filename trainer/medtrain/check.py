@@ -79,9 +79,7 @@ def _data(recipe: TuningRecipe, named: Path | None, found: list[Prepared]) -> st
     prepared = data.glance(recipe, named, _MOST_ENCODED)
     found.append(prepared)
     if named is None:
-        return (
-            f"the reader {recipe.data.reader} gives examples, the first {len(prepared.train)} read"
-        )
+        return f"the first {len(prepared.train)} examples of {recipe.data.reader} were read"
     return f"{len(prepared.train):,} examples to learn, {len(prepared.validation):,} to validate"
 
 
