@@ -85,9 +85,9 @@ def _run(folder: Path, work: Path, embedder: Embedder | None) -> None:
         ("baseline: TF-IDF of characters 3 to 5", _characters(texts)),
     ]
     ours = [
-        ("ours, documents alone", alone),
-        ("ours, with the built-in cards", whole),
-        ("ours, cards and MONDO/DOID", Index.open(work / "index.sqlite3", None, vocabulary)),
+        ("ours, with the built-in lexicon", alone),
+        ("ours, lexicon and cards", whole),
+        ("ours, lexicon, cards, MONDO/DOID", Index.open(work / "index.sqlite3", None, vocabulary)),
     ]
     if embedder:
         made = Index.open(work / "index.sqlite3", embedder)
@@ -98,7 +98,7 @@ def _run(folder: Path, work: Path, embedder: Embedder | None) -> None:
             (f"baseline: FTS5 and {embedder.name}, RRF", _fused(_fts5(texts, 100), meaning)),
         ]
         ours += [
-            ("ours, with cards and embedder", made),
+            ("ours, lexicon, cards, embedder", made),
             ("ours, all", Index.open(work / "index.sqlite3", embedder, vocabulary)),
         ]
     ways += [(name, _ours(index, work / "documents")) for name, index in ours]
@@ -117,10 +117,10 @@ def _run(folder: Path, work: Path, embedder: Embedder | None) -> None:
             ]
         reached[name] = cells[3]
         print(f"{name:42}" + "  ".join(f"{cell:.3f}" for cell in cells), flush=True)
-    without = reached["ours, with the built-in cards"]
+    without = reached["ours, lexicon and cards"]
     print(f"\nwithout an embedder: {without:.3f}, target {TARGET}: {_verdict(without, TARGET)}")
     if embedder:
-        with_ = reached["ours, with cards and embedder"]
+        with_ = reached["ours, lexicon, cards, embedder"]
         print(
             f"with an embedder: {with_:.3f}, target {TARGET_WITH}: {_verdict(with_, TARGET_WITH)}"
         )

@@ -4,10 +4,12 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from medllm.retrieval import words
 from medllm.terminology import tokens
 from medllm.terminology.facts import Scope
+from medllm.terminology.lexicon import builtin_lexicon
 from medllm.terminology.store import Store
 
 _BRACKETED = re.compile(r"([^()]{2,150}) \(([^()]{2,60})\)")
@@ -17,6 +19,8 @@ COMMON = 20
 """A name that more parts of files bear, such as "Summary", names none of them."""
 SHORTEST = 3
 """Letters of a name that is no acronym."""
+SENSES = 4
+"""Senses of an abbreviation that a question is widened by, the commonest."""
 SYNONYMS = 12
 """Names of one concept that a question is widened by."""
 
@@ -100,12 +104,33 @@ def card_synonyms(base: sqlite3.Connection, compared: str) -> tuple[str, ...]:
     return tuple(text for text in found if not tokens.is_acronym(text) and form(text) != compared)
 
 
+def lexicon_synonyms(said: str, compared: str) -> tuple[str, ...]:
+    """Names that the built-in lexicon has for a name, or for the senses of an abbreviation."""
+    lexicon = builtin_lexicon()
+    if tokens.is_acronym(said):
+        found = [name for s in lexicon.senses(said)[:SENSES] for name in lexicon.names(s)]
+    else:
+        concepts = [lexicon.concepts[code] for code in _codes().get(compared, ())]
+        found = [name for concept in concepts for name in (concept.name, *concept.synonyms)]
+    return tuple(name for name in found if form(name) != compared)
+
+
+@cache
+def _codes() -> dict[str, tuple[str, ...]]:
+    """Concepts of the built-in lexicon by the forms of their names; made in half a second."""
+    found: dict[str, tuple[str, ...]] = {}
+    for concept in builtin_lexicon().concepts.values():
+        for name in {form(text) for text in (concept.name, *concept.synonyms)}:
+            found[name] = (*found.get(name, ()), concept.id)
+    return found
+
+
 def in_question(base: sqlite3.Connection, question: str, vocabulary: Store | None) -> list[Named]:
     """The names that a question may hold, longer ones first; whether one is known is told later."""
     found: dict[str, Named] = {}
     for said, compared in spans(question):
         if compared not in found:
-            others = card_synonyms(base, compared)
+            others = card_synonyms(base, compared) + lexicon_synonyms(said, compared)
             if vocabulary:
                 others += synonyms(vocabulary, said, compared)
             distinct = tuple({form(text): text for text in others if form(text)}.values())
