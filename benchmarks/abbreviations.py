@@ -57,7 +57,8 @@ def gladis(folder: Path, name: str, embedder: data.Remembering | None) -> None:
     right = measure(ambiguous, senses, texts, embedder)
     for title, accuracy in right.items():
         overall = (alone + accuracy * len(ambiguous)) / len(rows)
-        print(f"    {title:<42} {accuracy:.3f}   over all sentences {overall:.3f}")
+        more = "" if title.startswith(" ") else f"   over all sentences {overall:.3f}"
+        print(f"    {title:<44} {accuracy:.3f}{more}")
     for title in ("without an embedder", "with an embedder"):
         verdict(title, right.get(f"ours, {title}"))
     harder = data.with_lookalikes(folder / "gladis", senses)
@@ -66,7 +67,7 @@ def gladis(folder: Path, name: str, embedder: data.Remembering | None) -> None:
         f"  harder: all sentences, lookalikes of the dictionary added, {count} senses at the median"
     )
     for title, accuracy in measure(rows, harder, texts, embedder).items():
-        print(f"    {title:<42} {accuracy:.3f}")
+        print(f"    {title:<44} {accuracy:.3f}")
 
 
 def measure(
