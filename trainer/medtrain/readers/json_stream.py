@@ -10,6 +10,7 @@ from medllm.errors import DataError
 _PIECE = 1 << 20
 """Characters that are read at once."""
 _SPACE = " \t\r\n"
+_AFTER = frozenset(" \t\r\n,:]}")
 
 
 def items(file: Path, *inside: str) -> Iterator[tuple[int, str, Any]]:
@@ -87,8 +88,8 @@ class _Cursor:
                 if not self._more():
                     raise self._broken(str(error)) from error
                 continue
-            # A number may go on in the next piece.
-            if end < len(self._text) or not self._more():
+            # A number may go on in the next piece, its point or exponent may be here already.
+            if self._text[end : end + 1] in _AFTER or not self._more():
                 self._at = end
                 return value
 
