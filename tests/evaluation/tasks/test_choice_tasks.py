@@ -14,6 +14,7 @@ from medeval.results import columns, row
 from medeval.sample import Answer, Sample
 from medeval.tasks import all_tasks, named
 from medllm.errors import DataError
+from medllm.terminology import compiler
 from sklearn.metrics import accuracy_score, f1_score
 
 from tests import public_data
@@ -194,6 +195,31 @@ def test_linking_of_cards_and_of_the_published_corpus() -> None:
     of_file = named("linking").samples(public_data.folder() / "ncbi-disease" / "devel.txt")
     assert len(of_file) > 200
     assert len({s.id for s in of_file}) == len(of_file)
+
+
+def test_linking_offers_what_the_linker_proposes(tmp_path: Path) -> None:
+    (tmp_path / "corpus.txt").write_text(
+        "1|t|Colon cancer runs in families.\n1|a|Cancer of the colon was found in two.\n"
+        "1\t0\t12\tColon cancer\tSpecificDisease\tD003110\n"
+        "1\t31\t50\tCancer of the colon\tSpecificDisease\tD003110\n"
+    )
+    names = tmp_path / "names.csv"
+    names.write_text(
+        "id,name,synonyms\nMESH:D003110,colon cancer,\nMESH:D000001,bowel polyp,colon cancer\n"
+    )
+    compiler.add(names, store=tmp_path / "vocabulary.sqlite3")
+    task = named("linking")
+    samples = {s.id: s for s in task.samples(tmp_path)}
+    first = samples["1-1"]
+    assert first.facts["linked"] == 1.0
+    options = [line[3:] for line in first.prompt.split("\n") if line[1:3] == ". "]
+    assert options == ["bowel polyp", "Cancer of the colon"]
+    assert first.gold == "B"
+    judged = task.judge(first, Answer(scores=(-0.1,) * len(first.choices)))
+    assert judged.values["linked"] == 1.0
+    without = task.samples(tmp_path / "corpus.txt")[0]
+    assert without.choices == ("A",)
+    assert math.isnan(task.judge(without, Answer(scores=(-0.1,) * 8)).values["linked"])
 
 
 @pytest.mark.parametrize(
