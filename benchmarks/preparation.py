@@ -121,15 +121,14 @@ def _prepare(file: Path, workers: int, engine: str) -> None:
 
 def _cluster() -> object:
     """Two nodes on this machine, joined."""
+    # Read when the cluster starts: nothing is to be reported to anybody.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
     from ray.cluster_utils import Cluster
 
-    here = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
-    made = Cluster(initialize_head=True, head_node_args={**here, "include_dashboard": False})
-    made.add_node(**here)
-    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR",
-             _node_ip_address="127.0.0.1")  # fmt: skip
-    made.wait_for_nodes()
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
     return made
 
 

@@ -1,13 +1,13 @@
 """The same bytes by a Ray cluster of two nodes as by one process."""
 
-from collections.abc import Iterator
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
-from medllm.errors import DataError, MissingExtraError
-from medtrain.prepare import engines, prepare, shards
+from medllm.errors import MissingExtraError
+from medtrain.prepare import prepare, shards
 
 from tests.trainer.prepare import abstracts
 from tests.trainer.prepare.test_preparation import bytes_of, recipe
@@ -16,53 +16,37 @@ HAS_RAY = find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed (extra `ray`)")
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Two nodes on this machine, with one processor each."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args={**node, "node_ip_address": "127.0.0.1"})
-    made.add_node(num_cpus=1, object_store_memory=100 << 20, node_ip_address="127.0.0.1")
-    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR",
-             _node_ip_address="127.0.0.1")  # fmt: skip
-    made.wait_for_nodes()
-    yield ray
-    ray.shutdown()
-    made.shutdown()
+def on_two_nodes(file: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "tests.trainer.prepare.ray_trial", str(file), str(out)]
+    return subprocess.run(
+        words, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=150,
+        check=False,
+    )  # fmt: skip
 
 
 @needs_ray
 @pytest.mark.slow
 def test_two_nodes_give_the_same_bytes_as_one_process(
-    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shards, "MOST_CHARACTERS", 60_000)
     file = abstracts.write(tmp_path / "a.jsonl", 300, copies=30)
     prepare(recipe(file), tmp_path / "alone")
-    prepare(recipe(file), tmp_path / "ray", engine="ray")
+    done = on_two_nodes(file, tmp_path / "ray")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "2", "one node did all the work"
     assert bytes_of(tmp_path / "ray") == bytes_of(tmp_path / "alone")
-    assert len(cluster.nodes()) == 2
-    with engines.open_engine("ray", 1) as engine:
-        assert isinstance(engine, engines.Ray)
-        assert list(engine.map(_slow_square, range(12))) == [n * n for n in range(12)]
-        assert len(engine.nodes) == 2, "one node did all the work"
 
 
 @needs_ray
 @pytest.mark.slow
-def test_a_broken_row_is_told_as_elsewhere(cluster: Any, tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
-    with pytest.raises(DataError, match=r"x\.jsonl, line 2: this is not JSON"):
-        prepare(recipe(tmp_path / "x.jsonl"), tmp_path / "out", engine="ray")
-
-
-def _slow_square(number: int) -> int:
-    import time
-
-    time.sleep(0.2)
-    return number * number
+def test_a_broken_row_is_told_as_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
+    done = on_two_nodes(file, tmp_path / "out")
+    assert done.returncode == 7
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and "x.jsonl, line 2: this is not JSON" in told[0]
 
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is installed")
