@@ -244,7 +244,7 @@ def command(file: Path, out: Path, *more: str) -> list[str]:
 
 
 def test_killed_half_way_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    file = abstracts.write(tmp_path / "a.jsonl", 30_000, copies=500)
+    file = abstracts.write(tmp_path / "a.jsonl", 9_000, copies=500)
     out = tmp_path / "killed"
     running = subprocess.Popen(command(file, out, "--workers", "1"), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

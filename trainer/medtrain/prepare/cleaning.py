@@ -47,7 +47,7 @@ def _mojibake(text: str) -> str:
         return text
     import ftfy
 
-    return ftfy.fix_encoding(text)
+    return str(ftfy.fix_encoding(text))
 
 
 def _html(text: str) -> str:

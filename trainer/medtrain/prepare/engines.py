@@ -19,7 +19,8 @@ from medllm.errors import MissingExtraError, TrainingError
 
 Name = Literal["auto", "serial", "processes", "ray"]
 _PR_SET_PDEATHSIG = 1
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 class Engine(Protocol):
