@@ -3,14 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from medllm import card as cards
 from medllm import confidence, fidelity, prompts
 from medllm.card import Card
 from medllm.engines.protocol import Done, Engine, ModelInfo, Request, Token
-from medllm.errors import CardError, UsageError
+from medllm.errors import CardError, EngineError, UsageError
 from medllm.reference import ReferenceCard, builtin_cards
 from medllm.terminology.resolver import Resolution, Resolver
 
@@ -122,10 +122,13 @@ class Assistant:
         engine: Engine,
         reference: Sequence[ReferenceCard] | None = None,
         seed: int = 0,
+        samples: int = 0,
     ) -> None:
         """Takes an engine (it may be loaded later) and the cards that are its reference."""
         self.engine = engine
         self.seed = seed
+        self.samples = samples
+        """Further answers drawn by other seeds, so that confidence can go by agreement too."""
         self.load_ms = 0.0
         """Set by whoever loads the engine; told in each answer."""
         self._resolver = Resolver(builtin_cards() if reference is None else reference)
@@ -155,7 +158,8 @@ class Assistant:
         pieces: list[str] = []
         logprobs: list[float] = []
         done: Done | None = None
-        for event in self.engine.stream(self._request(asked, resolution, info)):
+        request = self._request(asked, resolution, info)
+        for event in self.engine.stream(request):
             if isinstance(event, Token):
                 pieces.append(event.text)
                 if event.logprob is not None:
@@ -164,7 +168,10 @@ class Assistant:
             else:
                 done = event
         assert done is not None, "an engine's stream ends with Done"
-        text, sure = "".join(pieces), _confidence(info, logprobs)
+        text = "".join(pieces)
+        sure = (
+            None if done.reason == "cancelled" else self._confidence(info, request, text, logprobs)
+        )
         yield Finished(self._answer(asked, resolution, info, text, done, warnings, sure))
 
     def _request(self, asked: str, resolution: Resolution, info: ModelInfo) -> Request:
@@ -181,6 +188,31 @@ class Assistant:
             openings=cards.openings(),
             seed=self.seed,
         )
+
+    def _confidence(
+        self, info: ModelInfo, request: Request, text: str, logprobs: list[float]
+    ) -> confidence.Level | None:
+        """How sure the model is, where a curve was fitted for it."""
+        mean = confidence.mean_logprob(logprobs)
+        curve = confidence.read(info, prompts.VERSION)
+        if curve is None or mean is None:
+            return None
+        others = self._others(request) if curve.joint else []
+        return curve.level(mean, confidence.agreement(text, others))
+
+    def _others(self, request: Request) -> list[str]:
+        """Answers to the same by other seeds; none where one of them did not come to its end."""
+        found: list[str] = []
+        for seed in range(1, self.samples + 1):
+            drawn = replace(request, temperature=confidence.TEMPERATURE, seed=seed)
+            try:
+                events = list(self.engine.stream(drawn))
+            except EngineError:  # the answer itself is there
+                return []
+            if any(isinstance(e, Done) and e.reason == "cancelled" for e in events):
+                return []
+            found.append("".join(e.text for e in events if isinstance(e, Token)))
+        return found
 
     def _answer(
         self,
@@ -275,13 +307,6 @@ def knows_cards_only(info: ModelInfo) -> bool:
 def concept_of(card: ReferenceCard) -> str:
     """The card's concept id: its first code, or one of our own."""
     return card.codes[0] if card.codes else f"MED:{card.id}"
-
-
-def _confidence(info: ModelInfo, logprobs: list[float]) -> confidence.Level | None:
-    """How sure the model is, where a curve was fitted for it."""
-    mean = confidence.mean_logprob(logprobs)
-    curve = confidence.read(info, prompts.VERSION)
-    return curve.level(mean) if curve and mean is not None else None
 
 
 def _card_of(text: str) -> Card | None:

@@ -6,7 +6,7 @@ import typer
 from medllm import files, guard
 from medllm.errors import StorageError
 
-from medeval import comparison, results
+from medeval import comparison, confidence, results
 from medeval.report import markdown, page
 
 
@@ -19,7 +19,12 @@ def compare(base: Path, tuned: Path, out: Path | None, as_json: bool) -> None:
         StorageError: the files can't be written.
     """
     guard.install()
-    found = comparison.compare(results.read(base), results.read(tuned))
+    one, other = results.read(base), results.read(tuned)
+    fits = {
+        "base": confidence.of_run(base, one[0]),
+        "tuned": confidence.of_run(tuned, other[0]),
+    }
+    found = comparison.compare(one, other, fits)
     folder = out or tuned
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,15 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 import numpy as np
+from medllm.confidence import ConfidenceCurve
 from medllm.errors import DataError, UsageError
 from pydantic import BaseModel, ConfigDict
 
-from medeval import results
-from medeval.intervals import is_binary
+from medeval import confidence, results
+from medeval.intervals import Column, is_binary
 from medeval.metrics.calibration import reliability, risk_coverage
 from medeval.results import Figure, Report, Row
 from medeval.significance import holm, mcnemar, paired_bootstrap
@@ -49,6 +51,8 @@ class Curve(BaseModel):
     """Mean confidence, share right and number of answers of each bin."""
     risk_coverage: tuple[tuple[float, float], ...]
     """Share answered, and share of errors among it."""
+    fit: tuple[tuple[float, float], ...] = ()
+    """Where it is a fit: token probability, and the probability of being right that is shown."""
 
 
 class Pair(BaseModel):
@@ -78,7 +82,7 @@ class TaskComparison(BaseModel):
     kinds: dict[str, tuple[int, int]]
     """Errors of base and tuned among the shared questions, by kind."""
     curves: dict[str, Curve]
-    """By run, where the task has confidence."""
+    """By run, where the task has confidence; `RUN fitted` is that of the answers held back."""
     pairs: tuple[Pair, ...]
 
 
@@ -93,8 +97,17 @@ class Comparison(BaseModel):
     warnings: tuple[str, ...]
 
 
-def compare(base: tuple[Report, list[Row]], tuned: tuple[Report, list[Row]]) -> Comparison:
+def compare(
+    base: tuple[Report, list[Row]],
+    tuned: tuple[Report, list[Row]],
+    fits: Mapping[str, ConfidenceCurve | None] = MappingProxyType({}),
+) -> Comparison:
     """Compares what both answered.
+
+    Args:
+        base: what the first run wrote.
+        tuned: what the second wrote.
+        fits: the confidence fitted on either, by `base` and `tuned`.
 
     Raises:
         UsageError: they have no task, or no question, in common.
@@ -106,7 +119,7 @@ def compare(base: tuple[Report, list[Row]], tuned: tuple[Report, list[Row]]) -> 
             f"{', '.join(tuned[0].tasks) or 'none'}.",
             "Run both with the same --task.",
         )
-    found = [_task(name, base[1], tuned[1]) for name in names]
+    found = [_task(name, base[1], tuned[1], fits) for name in names]
     if not any(task.shared for task in found):
         raise UsageError(
             "The runs have no question in common.",
@@ -120,7 +133,12 @@ def compare(base: tuple[Report, list[Row]], tuned: tuple[Report, list[Row]]) -> 
     )
 
 
-def _task(name: str, base: Sequence[Row], tuned: Sequence[Row]) -> TaskComparison:
+def _task(
+    name: str,
+    base: Sequence[Row],
+    tuned: Sequence[Row],
+    fits: Mapping[str, ConfidenceCurve | None],
+) -> TaskComparison:
     task = all_tasks().get(name)
     if task is None:
         raise DataError(f"The task {name} of the reports is unknown here.", "Run it again.")
@@ -143,11 +161,7 @@ def _task(name: str, base: Sequence[Row], tuned: Sequence[Row]) -> TaskCompariso
         differing=len(both) - len(ids),
         differences=tuple(differences),
         kinds=_kinds(left, right),
-        curves={
-            run: curve
-            for run, rows in (("base", left), ("tuned", right))
-            if (curve := _curve(task, rows)) is not None
-        },
+        curves=_curves(task, {"base": left, "tuned": right}, fits),
         pairs=tuple(
             Pair(base=a, tuned=b, change=_change(task, a, b))
             for a, b in zip(left, right, strict=True)
@@ -206,18 +220,32 @@ def _kinds(left: Sequence[Row], right: Sequence[Row]) -> dict[str, tuple[int, in
     return {kind: (one[kind], other[kind]) for kind in sorted({*one, *other})}
 
 
-def _curve(task: Task, rows: Sequence[Row]) -> Curve | None:
+def _curves(
+    task: Task, runs: Mapping[str, Sequence[Row]], fits: Mapping[str, ConfidenceCurve | None]
+) -> dict[str, Curve]:
+    found = {}
     pair = next((m for m in task.measures if m.columns[0] == "confidence"), None)
-    if pair is None:
-        return None
-    confidence, right = results.columns(pair, rows)
-    whole = ~np.isnan(confidence) & ~np.isnan(right)
-    if not whole.any():
-        return None
-    coverage, risk = risk_coverage(confidence[whole], right[whole])
+    for run, rows in runs.items():
+        if pair is None or not rows:
+            continue
+        sure, right = results.columns(pair, rows)
+        whole = ~np.isnan(sure) & ~np.isnan(right)
+        if whole.any():
+            found[run] = _curve(sure[whole], right[whole])
+        fit = fits.get(run)
+        if fit and task.name == confidence.TASK:
+            held = confidence.held_back(rows, fit)
+            if len(held[0]):
+                knots = tuple((math.exp(x), y) for x, y in fit.knots)
+                found[f"{run} fitted"] = _curve(*held).model_copy(update={"fit": knots})
+    return found
+
+
+def _curve(sure: Column, right: Column) -> Curve:
+    coverage, risk = risk_coverage(sure, right)
     step = max(1, math.ceil(len(coverage) / _CURVE_POINTS))
     return Curve(
-        reliability=tuple(reliability(confidence[whole], right[whole])),
+        reliability=tuple(reliability(sure, right)),
         risk_coverage=tuple(zip(coverage[::step].tolist(), risk[::step].tolist(), strict=True)),
     )
 

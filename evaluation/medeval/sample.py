@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from medllm import card, prompts
+from medllm.confidence import TEMPERATURE
 from medllm.engines.protocol import Request
 from medllm.prompts import Message
 
@@ -40,13 +41,13 @@ class Sample:
         return prompts.messages(self.prompt, self.system if with_system else None)
 
     def request(self, with_system: bool, seed: int = 0) -> Request:
-        """A greedy generation; with a seed other than 0, one drawn at temperature 0.7."""
+        """A greedy generation; with a seed other than 0, one drawn at a temperature."""
         return Request(
             messages=self.messages(with_system),
             grammar=card.grammar() if self.grammar else None,
             openings=card.openings() if self.grammar else (),
             max_tokens=self.max_tokens,
-            temperature=0.7 if seed else 0.0,
+            temperature=TEMPERATURE if seed else 0.0,
             seed=seed,
         )
 

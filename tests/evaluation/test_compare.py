@@ -5,8 +5,10 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from medeval import evaluation, results
+from medeval.confidence import fit
 from medeval.sample import Answer, Sample
 from medeval.significance import holm, mcnemar
 from medeval.tasks import named
@@ -66,8 +68,6 @@ def test_differences_are_paired_and_corrected(medeval: Run, runs: tuple[Path, Pa
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     accuracy = found["tasks"]["pubmedqa"]["differences"][0]
-    import numpy as np
-
     p = mcnemar(np.array(BASE, float), np.array(TUNED, float))
     assert accuracy["base"]["value"] == 0.3
     assert accuracy["tuned"]["value"] == 0.85
@@ -109,12 +109,45 @@ def test_the_page_stands_alone_and_escapes_what_models_write(
     assert page.tags.count("script") == 1
     assert page.tags.count("article") == 40
     assert page.tags.count("svg") >= 5
-    assert page.addresses == []
+    assert page.addresses == ["#pubmedqa", "#safety"]
     assert not re.search(r"https?://|url\(|@import", text)
     assert "prefers-color-scheme: dark" in text
     assert "&lt;script&gt;alert(1)" in text
     assert "| accuracy | 30.0% (14.5% to 51.9%) | 85.0%" in (out / "compare.md").read_text()
     assert json.loads((out / "compare.json").read_text())["tasks"]
+
+
+def test_a_fitted_confidence_is_on_the_page(medeval: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    folders = []
+    for name in ("base", "tuned"):
+        rows = [
+            results.Row(task="confidence", id=f"card-{n}", digest="", prompt="What is it?",
+                        gold="", answer="", said="", problem="", kinds=(), note="", end="stop",
+                        tokens=1, seconds=0.1, values={"logprob": float(np.log(p)),
+                        "confidence": float(p), "kept": float(random.random() < p**3)})
+            for n, p in enumerate(random.beta(4, 1, 110))
+        ]  # fmt: skip
+        task = named("confidence")
+        report = results.Report(
+            engine="gguf", identity=name, model={"name": name, "sha256": name},
+            prompt_version="1", seed=0, limit=0,
+            tasks={task.name: evaluation.task_result(task, 110, rows, {}, 0)},
+        )  # fmt: skip
+        (tmp_path / name).mkdir()
+        report.write(tmp_path / name, rows)
+        folders.append(tmp_path / name)
+    curve = fit(*results.read(folders[1]))
+    (folders[1] / "confidence.json").write_text(curve.model_dump_json())
+    done = medeval("compare", *folders, "--json")
+    assert done.returncode == 0, done.stderr
+    curves = json.loads(done.stdout)["tasks"]["confidence"]["curves"]
+    assert [*curves] == ["base", "tuned", "tuned fitted"]
+    assert sum(count for _, _, count in curves["tuned fitted"]["reliability"]) == curve.held_answers
+    assert [y for _, y in curves["tuned fitted"]["fit"]] == [y for _, y in curve.knots]
+    text = (folders[1] / "compare.html").read_text()
+    assert text.count('polyline class="tuned fitted"') == 3
+    assert 'polyline class="base fitted"' not in text
 
 
 def test_different_samples_are_told_and_the_shared_ones_compared(

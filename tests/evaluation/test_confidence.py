@@ -1,5 +1,6 @@
 """The confidence that users are shown: fitted, written beside the model, read by the assistant."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from medllm import assistant, confidence, models, paths, prompts
 from medllm.engines.llamacpp import LlamaCppEngine
 from medllm.errors import DataError
 from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from tests.evaluation.conftest import Run
 
@@ -44,6 +46,49 @@ def test_a_fitted_curve_is_better_calibrated_on_answers_it_has_not_seen() -> Non
     rising = [curve.probability(x) for x in np.linspace(-4, 0, 50)]
     assert rising == sorted(rising)
     assert 0 <= rising[0] < rising[-1] <= 1
+
+
+def two_signs(count: int, telling: bool) -> list[Row]:
+    """Answers whose being right goes by agreement, beside their log-probability, or does not."""
+    random = np.random.default_rng(1)
+    rows = drawn(count)
+    found = []
+    for row in rows:
+        agreed = random.random()
+        right = row.values["kept"] if not telling else float(random.random() < agreed**2)
+        found.append(
+            row.model_copy(update={"values": {**row.values, "agreement": agreed, "kept": right}})
+        )
+    return found
+
+
+def test_agreement_is_taken_in_where_it_tells_more() -> None:
+    curve = fit(report(), two_signs(800, telling=True))
+    assert curve.joint is not None
+    assert curve.held["Brier score with agreement"] < curve.held["Brier score"]
+    assert curve.held["AURC with agreement"] < curve.held["AURC"]
+    assert curve.probability(-0.2, 0.95) > curve.probability(-0.2, 0.3)
+    alone = curve.model_copy(update={"joint": None})
+    assert curve.probability(-0.2) == alone.probability(-0.2, 0.95)
+
+
+def test_agreement_that_tells_nothing_is_left_out() -> None:
+    curve = fit(report(), two_signs(800, telling=False))
+    assert curve.joint is None
+    assert "Brier score with agreement" not in curve.held
+
+
+def test_the_joint_fit_is_scikit_learns() -> None:
+    rows = two_signs(400, telling=True)
+    joint = fit(report(), rows).joint
+    assert joint is not None
+    fitted = [r for r in rows if hashlib.sha256(f"fit:{r.id}".encode()).digest()[0] % 2 == 0]
+    x = np.array([[r.values["logprob"], r.values["agreement"]] for r in fitted], float)
+    model = LogisticRegression(C=1e3).fit(x, [r.values["kept"] for r in fitted])
+    at = np.array([[-0.1, 0.9], [-2.0, 0.1], [-0.5, 0.5]])
+    assert [joint.probability(*row) for row in at] == pytest.approx(
+        model.predict_proba(at)[:, 1].tolist(), abs=1e-4
+    )
 
 
 def test_an_isotonic_curve_is_scikit_learns() -> None:
@@ -93,6 +138,15 @@ def test_calibrate_writes_what_the_assistant_reads(medeval: Run, tmp_path: Path)
         answer = next(e.answer for e in ask if isinstance(e, assistant.Finished))
         assert answer.provenance["confidence"] in ("low", "medium", "high")
         content = json.loads(confidence.file_of(model).read_text())
+        assert json.loads((folder / "confidence.json").read_text()) == content
+        # Sure where others agree, and where it can't be told not at all.
+        joint = {"intercept": -99.0, "logprob": 0.0, "agreement": 999.0}
+        doubtful = {**content, "knots": [[-1.0, 0.1], [0.0, 0.1]], "joint": joint}
+        confidence.file_of(model).write_text(json.dumps(doubtful))
+        for samples, level in ((0, "low"), (2, "high")):
+            ask = assistant.Assistant(engine, samples=samples).ask("What is hypertension?")
+            answer = next(e.answer for e in ask if isinstance(e, assistant.Finished))
+            assert answer.provenance["confidence"] == level
         confidence.file_of(model).write_text(json.dumps({**content, "model_sha256": "other"}))
         assert confidence.read(engine.info(), prompts.VERSION) is None
         ask = assistant.Assistant(engine).ask("What is hypertension?")

@@ -41,6 +41,7 @@ class Options:
     seed: int = 0
     history: bool = True
     timeout: float | None = None
+    samples: int = 0
 
 
 def run(options: Options, engine: "Callable[[], Engine] | None" = None) -> int:
@@ -58,6 +59,7 @@ def run(options: Options, engine: "Callable[[], Engine] | None" = None) -> int:
         engine or llama_cpp(options.model or default_model()),
         paths.history_file() if options.history else None,
         options.seed,
+        samples=options.samples,
     )
     try:
         return _Asking(session, options).run(question or "")

@@ -46,6 +46,12 @@ def ask(
         float | None,
         typer.Option(metavar="SECONDS", min=0.001, help="Stop after this long."),
     ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, max=8, help="Draw N more answers, for how sure the model is."
+        ),
+    ] = 0,
 ) -> None:
     """Answers one question.
 
@@ -56,7 +62,7 @@ def ask(
     guard.install()
     from medtui.ask import Options, run
 
-    options = Options(question, as_json, model or context.obj, seed, history, timeout)
+    options = Options(question, as_json, model or context.obj, seed, history, timeout, samples)
     sys.exit(run(options))
 
 

@@ -98,6 +98,7 @@ class Session:
         history_file: where questions are kept; None keeps them in memory.
         seed: of the sampling.
         reference: cards to answer from instead of the built-in ones.
+        samples: further answers by other seeds, for confidence.
     """
 
     def __init__(
@@ -106,9 +107,10 @@ class Session:
         history_file: Path | None,
         seed: int = 0,
         reference: "Sequence[ReferenceCard] | None" = None,
+        samples: int = 0,
     ) -> None:
         self._make_engine, self._file = engine, history_file
-        self._seed, self._reference = seed, reference
+        self._seed, self._reference, self._samples = seed, reference, samples
         self._assistant: Assistant | None = None
         self._history: History | None = None
         self._opening = threading.Lock()
@@ -254,7 +256,9 @@ class Session:
         if self._assistant is None:
             from medllm.assistant import Assistant
 
-            self._assistant = Assistant(self._make_engine(), self._reference, self._seed)
+            self._assistant = Assistant(
+                self._make_engine(), self._reference, self._seed, self._samples
+            )
         return self._assistant
 
     def _note(self, error: StorageError) -> None:

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from html import escape
 
+from medllm.confidence import HIGH, MEDIUM
+
 from medeval.comparison import Curve, Difference
 from medeval.results import Figure, shown
 
-_WIDTH = 640
-_LEFT, _RIGHT = 190, 70
+_WIDTH = 560
+_LEFT, _RIGHT = 180, 60
+_LONGEST = 28  # characters of a name that fit beside a chart
 _ROW = 44
 
 
@@ -20,7 +23,7 @@ def intervals(differences: Sequence[Difference]) -> str:
     marks = [_axis(height)]
     for index, item in enumerate(rows):
         top = _ROW * index + 14
-        marks.append(_text(_LEFT - 10, top + 15, item.base.name, "end"))
+        marks.append(_text(_LEFT - 10, top + 17, _short(item.base.name), "end"))
         marks.append(_point(item.base, top + 6, "base"))
         marks.append(_point(item.tuned, top + 20, "tuned"))
     return _svg(_WIDTH, height, "Shares with 95% intervals, base above tuned", marks)
@@ -58,6 +61,23 @@ def risk_coverage(curves: dict[str, Curve]) -> str:
     """Share of errors against the share answered, the surest first."""
     marks = [_line(list(curve.risk_coverage), run) for run, curve in curves.items()]
     return _square(marks, "share answered", "share of errors", "Risk by coverage")
+
+
+def fitted(curves: dict[str, Curve]) -> str:
+    """What users are shown: the fitted probability of being right, with the levels' borders."""
+    marks = []
+    for share, level in ((HIGH, "high"), (MEDIUM, "medium")):
+        y = 250 - 240 * share
+        marks.append(f'<line class="guide" x1="50" y1="{y:.1f}" x2="290" y2="{y:.1f}"/>')
+        marks.append(_text(54, y - 3, level, "start"))
+    for run, curve in curves.items():
+        if curve.fit:
+            marks.append(_line([(0.0, curve.fit[0][1]), *curve.fit, (1.0, curve.fit[-1][1])], run))
+    return _square(marks, "token probability", "shown as right", "Confidence as it is shown")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
 def _point(figure: Figure, y: float, run: str) -> str:

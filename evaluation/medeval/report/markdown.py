@@ -1,7 +1,7 @@
 """A comparison as Markdown."""
 
 from medeval.comparison import SIGNIFICANT, Comparison, Difference, TaskComparison
-from medeval.results import shown
+from medeval.results import Figure, shown
 
 
 def render(found: Comparison) -> str:
@@ -31,25 +31,34 @@ def title(model: dict[str, str]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def difference(item: Difference) -> str:
-    """The difference with its interval, and a mark where it is significant."""
+def figure(item: Figure) -> tuple[str, str]:
+    """The value and, where it has one, its interval."""
+    value = shown(item.value, item.share)
+    if item.low is None or item.high is None:
+        return value, ""
+    return value, f"{shown(item.low, item.share)} to {shown(item.high, item.share)}"
+
+
+def difference(item: Difference) -> tuple[str, str]:
+    """The difference, with a mark where it is significant, and its interval."""
     share = item.base.share
     unit = 100 if share else 1
     digits = 1 if share else 3
-    text = (
-        f"{item.difference * unit:+.{digits}f} "
-        f"({item.low * unit:+.{digits}f} to {item.high * unit:+.{digits}f})"
+    star = " *" if item.p_corrected < SIGNIFICANT else ""
+    return (
+        f"{item.difference * unit:+.{digits}f}{star}",
+        f"{item.low * unit:+.{digits}f} to {item.high * unit:+.{digits}f}",
     )
-    return text + (" *" if item.p_corrected < SIGNIFICANT else "")
 
 
 def _task(task: TaskComparison) -> list[str]:
     lines = [f"## {task.name}", "", f"{task.about}; {task.shared} questions", ""]
     lines += ["| | base | tuned | difference | p | corrected |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {d.base.name} | {d.base} | {d.tuned} | {difference(d)} | {d.p:.3g} ({d.test}) "
+        f"| {d.base.name} | {d.base} | {d.tuned} | {change} ({span}) | {d.p:.3g} ({d.test}) "
         f"| {d.p_corrected:.3g} |"
         for d in task.differences
+        for change, span in [difference(d)]
     ]
     if task.kinds:
         lines += ["", "| errors | base | tuned |", "|---|---|---|"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import exp
 from pathlib import Path
 
-from medllm import card, fidelity, prompts
+from medllm import card, confidence, fidelity, prompts
 from medllm.errors import CardError
 from medllm.reference import builtin_cards
 from medllm.terminology.normalise import sentence_case
@@ -110,9 +110,8 @@ class Confidence(CardQuality):
         if answer.logprob is not None:
             values["confidence"] = exp(answer.logprob)
             values["logprob"] = answer.logprob
-        if answer.others:
-            likeness = [fidelity.common(answer.text, other) for other in answer.others]
-            values["agreement"] = sum(likeness) / len(likeness)
+        if (agreed := confidence.agreement(answer.text, answer.others)) is not None:
+            values["agreement"] = agreed
         return Judgement(values, kinds=found.kinds, note=found.note)
 
     def judge_all(
