@@ -102,6 +102,11 @@ def documents_file() -> Path:
     return user_dir() / "documents.sqlite3"
 
 
+def tuning_dir() -> Path:
+    """Answers that `medeval tuning` was given, unless the user names a folder."""
+    return user_dir() / "tuning"
+
+
 def settings_file() -> Path:
     """The user's settings."""
     return user_dir() / "settings.toml"

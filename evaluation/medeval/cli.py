@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 from medllm import command
-from medllm.errors import MissingExtraError
+from medllm.errors import InterruptedRunError, MissingExtraError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -28,11 +28,14 @@ def tuning(
     base: Annotated[Path | None, typer.Option(help="GGUF before tuning.")] = None,
     tuned: Annotated[Path | None, typer.Option(help="GGUF after tuning.")] = None,
     limit: Annotated[int, typer.Option(help="Questions a split; 0 asks all.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the answers; else in the user's data folder.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Prints system A's table: what tuning does to form and content.
 
-    Without files it compares the two built-in models.
+    Without files it compares the two built-in models. What was asked before is not asked again.
     """
     from importlib.util import find_spec
 
@@ -51,12 +54,18 @@ def tuning(
     )
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("asking", total=total)
-        table = tuning_table.measure(
-            base or paths.builtin_base_model(),
-            tuned or paths.builtin_model(),
-            limit,
-            lambda: progress.advance(task),
-        )
+        try:
+            table = tuning_table.measure(
+                base or paths.builtin_base_model(),
+                tuned or paths.builtin_model(),
+                limit,
+                out or paths.ensure_dir(paths.tuning_dir()),
+                lambda: progress.advance(task),
+            )
+        except KeyboardInterrupt as error:
+            raise InterruptedRunError(
+                "Stopped; the answers until here are kept.", "The same command goes on from there."
+            ) from error
     typer.echo(json.dumps(table.as_dict(), indent=2) if as_json else table.markdown())
 
 
@@ -132,7 +141,7 @@ def calibrate(
     from medllm.errors import UsageError
 
     from medeval import results
-    from medeval.confidence import fit
+    from medeval.confidence import NAME, fit
 
     report, rows = results.read(run_folder)
     models.check(model)
@@ -143,11 +152,12 @@ def calibrate(
         )
     curve = fit(report, rows)
     target = confidence.file_of(model)
-    files.write_text(target, curve.model_dump_json(indent=2) + "\n")
+    for file in (target, run_folder / NAME):
+        files.write_text(file, curve.model_dump_json(indent=2) + "\n")
     typer.echo(f"{curve.method} on {curve.answers} answers; on {curve.held_answers} others:")
     for name, value in curve.held.items():
         typer.echo(f"- {name}: {value:.3f}")
-    typer.echo(f"Written to {target}")
+    typer.echo(f"Written to {target}; medeval compare shows the curve of this run.")
 
 
 def main() -> None:

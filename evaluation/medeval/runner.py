@@ -51,6 +51,7 @@ class Runner:
         patience: seconds of silence after which an engine counts as lost.
         advance: called after each job, with its answer; None for a failure.
         loading: called with the share of the model that is loaded.
+        cut_loops: whether an answer that repeats itself is stopped.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Runner:
         patience: float = 120.0,
         advance: Callable[[Answer | None], None] = lambda _answer: None,
         loading: Callable[[float], None] = lambda _share: None,
+        cut_loops: bool = True,
     ) -> None:
         self._spec, self._store, self._workers = spec, store, workers
+        self._cut_loops = cut_loops
         self._patience, self._advance, self._loading = patience, advance, loading
         self._lock = threading.Lock()
         self._jobs: deque[Job] = deque()
@@ -139,11 +142,11 @@ class Runner:
     def _twice(self, engine: Engine, info: ModelInfo, job: Job) -> Answer:
         """An answer; where the engine dies it is asked once more, since it may restart."""
         try:
-            return ask(engine, info, job)
+            return ask(engine, info, job, self._cut_loops)
         except EngineError:
             if self._stop.is_set():
                 raise
-            return ask(engine, info, job)
+            return ask(engine, info, job, self._cut_loops)
 
     def _fail(self, job: Job, error: MedLLMError) -> None:
         with self._lock:
@@ -164,7 +167,7 @@ class Runner:
         self._stop.set()
 
 
-def ask(engine: Engine, info: ModelInfo, job: Job) -> Answer:
+def ask(engine: Engine, info: ModelInfo, job: Job, cut_loops: bool = True) -> Answer:
     """One answer, looked at while it comes.
 
     Raises:
@@ -178,7 +181,7 @@ def ask(engine: Engine, info: ModelInfo, job: Job) -> Answer:
             f"The engine of {info.name} can't hold an answer to a grammar.",
             "Leave the tasks that need one out, or run them through gguf:FILE.",
         )
-    return _written(engine, info, job)
+    return _written(engine, info, job, cut_loops)
 
 
 def _scored(engine: Engine, info: ModelInfo, sample: Sample) -> Answer:
@@ -199,7 +202,7 @@ def _scored(engine: Engine, info: ModelInfo, sample: Sample) -> Answer:
     return Answer(scores=scores, seconds=round(seconds, 4), tokens=1, problem=problem)
 
 
-def _written(engine: Engine, info: ModelInfo, job: Job) -> Answer:
+def _written(engine: Engine, info: ModelInfo, job: Job, cut_loops: bool) -> Answer:
     pieces: list[str] = []
     logprobs, count, looped = 0.0, 0, False
     done: Done | None = None
@@ -211,7 +214,9 @@ def _written(engine: Engine, info: ModelInfo, job: Job) -> Answer:
             pieces.append(event.text)
             if isinstance(event, Token) and event.logprob is not None:
                 logprobs, count = logprobs + event.logprob, count + 1
-            if len(pieces) % _LOOK_EVERY == 0 and not looped and is_loop("".join(pieces)):
+            if looped or not cut_loops or len(pieces) % _LOOK_EVERY:
+                continue
+            if is_loop("".join(pieces)):
                 looped = True
                 engine.cancel()
     except UsageError:

@@ -10,13 +10,17 @@ from statistics import median
 from typing import Any
 
 from medllm import card
-from medllm.prompts import PHRASINGS
+from medllm.errors import EngineError
+from medllm.prompts import PHRASINGS, SYSTEM
 from medllm.reference import ReferenceCard, builtin_cards
 from medllm.terminology.normalise import sentence_case
 
-from medeval.generation import answers
+from medeval.answer_store import AnswerStore
+from medeval.engines.spec import EngineSpec
 from medeval.intervals import wilson
 from medeval.metrics.rouge import rouge_l
+from medeval.runner import Job, Runner
+from medeval.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,11 @@ def questions(split: str, limit: int = 0) -> list[Asked]:
 
 
 def measure(
-    base: Path, tuned: Path, limit: int = 0, advance: Callable[[], None] = lambda: None
+    base: Path,
+    tuned: Path,
+    limit: int,
+    out: Path,
+    advance: Callable[[], None] = lambda: None,
 ) -> TuningTable:
     """Asks both models and scores the answers.
 
@@ -95,24 +103,57 @@ def measure(
         base: GGUF of the model before tuning.
         tuned: GGUF of the model after it.
         limit: questions a split; 0 asks all.
+        out: folder that the answers are kept in; what it has is not asked.
         advance: called after each answer.
+
+    Raises:
+        EngineError: an engine broke; the answers until then are kept.
     """
     form, content = questions("test", limit), questions("train", limit)
+    with AnswerStore(out) as store:
 
-    def adherence(model: Path, grammar: bool) -> Share:
-        return _share(answers(model, [a.question for a in form], grammar, advance))
+        def said(model: Path, asked: Sequence[Asked], grammar: bool) -> list[str]:
+            return _answers(store, model, asked, grammar, advance)
 
-    said = answers(tuned, [a.question for a in content], False, advance)
-    scores = sorted(rouge_l(t, a.card.text) for t, a in zip(said, content, strict=True))
-    return TuningTable(
-        free_base=adherence(base, False),
-        free_tuned=adherence(tuned, False),
-        held_base=adherence(base, True),
-        held_tuned=adherence(tuned, True),
-        rouge_median=median(scores),
-        rouge_tenth=scores[len(scores) // 10],
-        rouge_total=len(scores),
-    )
+        texts = said(tuned, content, False)
+        scores = sorted(rouge_l(t, a.card.text) for t, a in zip(texts, content, strict=True))
+        return TuningTable(
+            free_base=_share(said(base, form, False)),
+            free_tuned=_share(said(tuned, form, False)),
+            held_base=_share(said(base, form, True)),
+            held_tuned=_share(said(tuned, form, True)),
+            rouge_median=median(scores),
+            rouge_tenth=scores[len(scores) // 10],
+            rouge_total=len(scores),
+        )
+
+
+def _answers(
+    store: AnswerStore,
+    model: Path,
+    asked: Sequence[Asked],
+    grammar: bool,
+    advance: Callable[[], None],
+) -> list[str]:
+    """Greedy answers in the order of the questions, held to the card's grammar or free."""
+    spec = EngineSpec("gguf", str(model))
+    samples = [Sample(a.question, a.question, system=SYSTEM, grammar=grammar) for a in asked]
+    identity = spec.identity()
+    jobs = [Job(sample.key(identity, 0), sample) for sample in samples]
+    for job in jobs:
+        if store.get(job.key) is not None:
+            advance()
+    # An answer that repeats itself may still come to an adherent end under the grammar.
+    runner = Runner(spec, store, spec.workers(), advance=lambda _answer: advance(), cut_loops=False)
+    outcome = runner.run(list({job.key: job for job in jobs}.values()))
+    found = [store.get(job.key) for job in jobs]
+    if outcome.stopped_by or None in found:
+        reason = outcome.stopped_by or next(iter(outcome.failures.values()))
+        raise EngineError(
+            f"The models were not asked everything: {reason.rstrip('.')}.",
+            "The same command goes on from there.",
+        )
+    return [answer.text for answer in found if answer is not None]
 
 
 def _share(texts: Sequence[str]) -> Share:

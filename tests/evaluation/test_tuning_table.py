@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from medeval.answer_store import AnswerStore
 from medeval.metrics.rouge import rouge_l
-from medeval.tuning_table import Share, TuningTable, questions
+from medeval.sample import Answer, Sample
+from medeval.tuning_table import Share, TuningTable, measure, questions
+from medllm import models, paths, prompts
 
 
 def test_five_questions_a_card() -> None:
@@ -41,6 +45,27 @@ def test_the_table_shows_shares_with_intervals() -> None:
     text = table.markdown()
     assert "| 0.0% (0.0% to 1.5%) | 99.6% (97.8% to 99.9%) |" in text
     assert "0.950 (0.800)" in text
+
+
+def test_what_was_asked_is_not_asked_again(tmp_path: Path) -> None:
+    base, tuned = paths.builtin_base_model(), paths.builtin_model()
+    asked = [(base, "test", False), (base, "test", True), (tuned, "test", False)]
+    asked += [(tuned, "test", True), (tuned, "train", False)]
+    with AnswerStore(tmp_path) as store:
+        for model, split, grammar in asked[:-1]:
+            for question in (a.question for a in questions(split, 2)):
+                sample = Sample(question, question, system=prompts.SYSTEM, grammar=grammar)
+                key = sample.key(f"gguf:{models.sha256(model)}", 0)
+                store.add(key, Answer(text="told before"))
+    counted = []
+    table = measure(base, tuned, 2, tmp_path, lambda: counted.append(1))
+    assert len(counted) == 10
+    shares = (table.free_base, table.held_base, table.free_tuned, table.held_tuned)
+    assert [share.hits for share in shares] == [0, 0, 0, 0]
+    assert table.rouge_median > 0.5
+    with AnswerStore(tmp_path) as store:
+        assert len(store) == 10
+    assert measure(base, tuned, 2, tmp_path) == table
 
 
 @pytest.mark.slow
