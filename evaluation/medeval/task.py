@@ -1,5 +1,6 @@
 """What a task is: samples, a judgement of each answer, and measures over all of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Measure:
     """Whether it is shown as a percentage."""
 
 
-class Task:
+class Task(ABC):
     """A task. Subclasses stand in `medeval.tasks`, where each module lists its own in TASKS."""
 
     name: ClassVar[str]
@@ -48,17 +49,17 @@ class Task:
     """How many more answers are drawn with seeds of their own, for agreement."""
     measures: ClassVar[tuple[Measure, ...]]
 
+    @abstractmethod
     def samples(self, data: Path | None) -> list[Sample]:
         """All samples, in any order.
 
         Raises:
             DataError: the data are missing, broken, or have no labels.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, sample: Sample, answer: Answer) -> Judgement:
         """What one answer is worth."""
-        raise NotImplementedError
 
     def judge_all(
         self, samples: Sequence[Sample], answers: Sequence[Answer], embedder: Embedder | None

@@ -1,50 +1,27 @@
 """An encoder-decoder such as Flan-T5 in CTranslate2; the folder holds its tokenizer too."""
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from medllm.engines.protocol import Event, ModelInfo, Progress, Request
-from medllm.errors import EngineError, MissingExtraError, ModelError, UsageError
+from medllm.engines.protocol import Event, ModelInfo, Request
+from medllm.errors import MissingExtraError, ModelError, UsageError
 from medllm.prompts import Message
 
-from medeval.engines.in_process import Written, done, open_tokenizer, unreadable
+from medeval.engines.in_process import LocalEngine, Written, done, open_tokenizer, unreadable
 from medeval.engines.model_folder import folder_hash
 
 _CONTEXT = 512  # tokens of the question: the length that T5 was trained with
 
 
-class CTranslateEngine:
+class CTranslateEngine(LocalEngine):
     """One folder with model.bin. At a temperature it draws from all tokens, not from top-p."""
 
-    holds_grammar = False
-
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
-        self._info: ModelInfo | None = None
         self._translator: Any = None
-        self._tokenizer: Any = None
-        self._cancelled = threading.Event()
-
-    def load(self, progress: Progress | None = None) -> ModelInfo:
-        """Loads the model; does nothing when it is.
-
-        Raises:
-            ModelError: it can't be loaded.
-        """
-        if self._info is None:
-            self._info = self._open()
-        if progress:
-            progress(1.0)
-        return self._info
-
-    def info(self) -> ModelInfo:
-        """The model. Raises EngineError before `load`."""
-        if self._info is None:
-            raise EngineError("No model is loaded yet.", "Load it first.")
-        return self._info
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yields tokens, then one `Done`; a grammar is not kept to.
@@ -67,13 +44,13 @@ class CTranslateEngine:
             sampling_temperature=request.temperature if warm else 1.0,
             return_log_prob=True,
         )
-        written = Written(self._tokenizer)
+        written = Written(self.tokenizer)
         reason: Literal["stop", "length", "cancelled"] = "length"
         for step in steps:
             if self._cancelled.is_set():
                 reason = "cancelled"
                 break
-            if step.token == self._tokenizer.eos_token:
+            if step.token == self.tokenizer.eos_token:
                 reason = "stop"
                 break
             first = first or time.perf_counter()
@@ -94,22 +71,15 @@ class CTranslateEngine:
             for result, target in zip(found, targets, strict=True)
         )
 
-    def cancel(self) -> None:
-        """Stops the running request before its next token."""
-        self._cancelled.set()
-
-    def close(self) -> None:
-        """Stops; the weights go with the object."""
-        self.cancel()
-
-    def _open(self) -> ModelInfo:
+    def open_model(self) -> ModelInfo:
+        """Loads the weights."""
         try:
             import ctranslate2
         except ImportError as error:
             raise MissingExtraError("ct2", "ctranslate2") from error
         if not (self._folder / "model.bin").is_file():
             raise ModelError(f"{self._folder} holds no model.bin.", "Name a CTranslate2 folder.")
-        self._tokenizer = open_tokenizer(self._folder)
+        self.tokenizer = open_tokenizer(self._folder)
         try:
             self._translator = ctranslate2.Translator(str(self._folder), device="cpu")
         except (RuntimeError, ValueError) as error:
@@ -135,6 +105,6 @@ class CTranslateEngine:
         return tokens
 
     def _tokens(self, text: str, special: bool = True) -> list[str]:
-        ids = self._tokenizer(text, add_special_tokens=special)["input_ids"]
-        found: list[str] = self._tokenizer.convert_ids_to_tokens(ids)
+        ids = self.tokenizer(text, add_special_tokens=special)["input_ids"]
+        found: list[str] = self.tokenizer.convert_ids_to_tokens(ids)
         return found

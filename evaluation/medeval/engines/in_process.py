@@ -1,4 +1,4 @@
-"""Engines that run in this process, token by token, for evaluation."""
+"""Engines that run in this process, for evaluation."""
 
 import threading
 import time
@@ -17,8 +17,8 @@ from medllm.prompts import Message
 _ROOM = 16  # tokens that must be left for an answer
 
 
-class InProcessEngine(ABC):
-    """The loop that all of them share. `cancel` from any thread."""
+class LocalEngine(ABC):
+    """A model in this process: loading and stopping. `cancel` from any thread."""
 
     holds_grammar = False
 
@@ -31,14 +31,6 @@ class InProcessEngine(ABC):
     @abstractmethod
     def open_model(self) -> ModelInfo:
         """Loads tokenizer and weights."""
-
-    @abstractmethod
-    def begin(self, prompt: list[int]) -> Logits:
-        """Starts anew; the logits of the first token of the answer. Shape: (vocabulary,)."""
-
-    @abstractmethod
-    def extend(self, token: int) -> Logits:
-        """Appends a token of the answer; the logits of the next."""
 
     def load(self, progress: Progress | None = None) -> ModelInfo:
         """Loads the model; does nothing when it is.
@@ -57,6 +49,26 @@ class InProcessEngine(ABC):
         if self._info is None:
             raise EngineError("No model is loaded yet.", "Load it first.")
         return self._info
+
+    def cancel(self) -> None:
+        """Stops the running request before its next token."""
+        self._cancelled.set()
+
+    def close(self) -> None:
+        """Stops; the weights go with the object."""
+        self.cancel()
+
+
+class InProcessEngine(LocalEngine):
+    """The loop over tokens that decoders share."""
+
+    @abstractmethod
+    def begin(self, prompt: list[int]) -> Logits:
+        """Starts anew; the logits of the first token of the answer. Shape: (vocabulary,)."""
+
+    @abstractmethod
+    def extend(self, token: int) -> Logits:
+        """Appends a token of the answer; the logits of the next."""
 
     def stream(self, request: Request) -> Iterator[Event]:
         """Yields tokens, then one `Done`; a grammar is not kept to.
@@ -141,14 +153,6 @@ class InProcessEngine(ABC):
     def ends(self) -> frozenset[int]:
         """Tokens that end an answer."""
         return frozenset({self.tokenizer.eos_token_id} - {None})
-
-    def cancel(self) -> None:
-        """Stops the running request before its next token."""
-        self._cancelled.set()
-
-    def close(self) -> None:
-        """Stops; the weights go with the object."""
-        self.cancel()
 
     def _prompt(self, messages: tuple[Message, ...], info: ModelInfo, room: int) -> list[int]:
         prompt = self.prompt(messages)
