@@ -6,7 +6,7 @@ README.md (the data card) and run.json with the stage "prepare".
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -38,7 +38,9 @@ class Example:
 
     def line(self) -> str:
         """The example as one line of JSON, without the line's end."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        # dataclasses.asdict would copy every message.
+        content = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(content, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
