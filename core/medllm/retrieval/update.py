@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medllm import files
-from medllm.errors import MedLLMError, UsageError
+from medllm.errors import DataError, MedLLMError, UsageError
 from medllm.reference import builtin_cards
 from medllm.retrieval import store
+from medllm.retrieval.broken import Broken
 from medllm.retrieval.folder import Listed, walk
 from medllm.retrieval.passages import cut
 from medllm.retrieval.readers import read
@@ -95,6 +96,7 @@ def remove(base: sqlite3.Connection, folder: Path) -> int:
         for (number,) in rows:
             writer.forget(number)
         writer.flush()
+        Broken(base, root).write()
     return len(rows)
 
 
@@ -108,6 +110,7 @@ def _part(base: sqlite3.Connection, root: Path) -> None:
     for inner in (known for known in roots if root in Path(known).parents):
         for (number,) in base.execute("SELECT id FROM file WHERE root = ?", (inner,)).fetchall():
             writer.forget(number)
+        Broken(base, str(inner)).write()
     writer.flush()
 
 
@@ -120,7 +123,7 @@ class _Update:
 
     def run(self, progress: Progress | None) -> None:
         """Reads what is new, takes out what is gone."""
-        writer = Writer(self._base)
+        writer, broken = Writer(self._base), Broken(self._base, str(self._root))
         rows = self._base.execute(
             "SELECT path, id, size, changed, sha256 FROM file WHERE root = ?", (str(self._root),)
         )
@@ -132,17 +135,26 @@ class _Update:
             had = known.pop(file.path, None)
             if had and had[1:3] == (file.size, file.changed):
                 self.report.unchanged += 1
+            elif told := broken.told(file):
+                self._problem(file.path, told)
             else:
-                self._take(writer, file, had)
+                self._take(writer, broken, file, had)
         for path, had in known.items():
             if not any(path.startswith(f"{closed}/" if closed else "") for closed in self._closed):
                 writer.forget(had[0])
                 self.report.removed += 1
         writer.flush()
+        broken.write()
         if progress:
             progress(len(listed), len(listed), "")
 
-    def _take(self, writer: Writer, file: Listed, had: tuple[int, int, int, str] | None) -> None:
+    def _take(
+        self,
+        writer: Writer,
+        broken: Broken,
+        file: Listed,
+        had: tuple[int, int, int, str] | None,
+    ) -> None:
         """Reads one file that is new or may have changed."""
         place = self._root / file.path
         try:
@@ -171,7 +183,10 @@ class _Update:
             return
         except MedLLMError as error:
             told = error.message.removeprefix(str(place)).lstrip(", :")
-            self._problem(file.path, f"{told} {error.hint}".strip())
+            told = f"{told} {error.hint}".strip()
+            self._problem(file.path, told)
+            if isinstance(error, DataError):
+                broken.add(file, told)
             return
         if (after.st_size, after.st_mtime_ns) != (file.size, file.changed):
             self._problem(file.path, "changed while it was read; index the folder once more")

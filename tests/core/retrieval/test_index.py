@@ -144,6 +144,44 @@ def test_a_file_that_turns_bad_keeps_its_old_state(index: Index, folder: Path) -
     assert index.search("gluten").passages
 
 
+def test_a_broken_file_is_told_at_every_update_and_read_once(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    index.update(folder)
+    opened: list[str] = []
+    real = update.read
+
+    def counted(file: Path) -> object:
+        opened.append(file.name)
+        return real(file)
+
+    monkeypatch.setattr(update, "read", counted)
+    again = index.update(folder)
+    assert [problem.split(":")[0] for problem in again.problems] == ["broken.pdf"]
+    assert "no PDF that can be read" in again.problems[0]
+    assert not opened
+    pdf.write(folder / "broken.pdf", ["Scurvy comes of a lack of vitamin C."])
+    assert not index.update(folder).problems
+    assert opened == ["broken.pdf"]
+    assert index.search("scurvy").passages
+
+
+def test_a_folder_that_is_taken_out_leaves_no_broken_file_behind(
+    index: Index, folder: Path
+) -> None:
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    index.update(folder)
+    (folder / "broken.pdf").unlink()
+    index.update(folder)
+    assert not index._base.execute("SELECT path FROM broken").fetchall()
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    index.update(folder)
+    assert index._base.execute("SELECT path FROM broken").fetchall() == [("broken.pdf",)]
+    index.remove(folder)
+    assert not index._base.execute("SELECT path FROM broken").fetchall()
+
+
 def test_a_folder_that_changes_while_it_is_read_is_told(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
