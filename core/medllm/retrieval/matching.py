@@ -1,26 +1,32 @@
 """Words of a question in the index of words (FTS5), pruned so that large indexes stay quick.
 
-FTS5 computes the rank (BM25) of every passage that a query matches, at about a microsecond
-each, and looks through every passage that has one of its words, at some 25 nanoseconds. So
+FTS5 computes the rank (BM25) of every passage that a query matches, at about two microseconds
+each, and looks through every passage that has one of its words, at some 60 nanoseconds. So
 the rarest words of a question choose the passages, up to a budget, and the commoner ones
-only add to their rank. A question of common words alone asks for two or more of them at once.
+only add to their rank. A question of common words alone asks for several of them at once, and
+where these are still too many, for those that stand near each other, or in a title or heading.
 """
 
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-BUDGET = 3_000
-"""Passages that may be ranked for one question, about."""
+BUDGET = 2_000
+"""Passages that are ranked for one query, at most."""
 MOST_WORDS = 12
 """Words of a question that are looked for, the rarest."""
-LOOKED_THROUGH = 100_000
-"""Passages that may be looked through for one question, about."""
+LOOKED_THROUGH = 60_000
+"""Passages that may be looked through for one query, besides those of its rarest word."""
 TOGETHER = 4.0
 """How much oftener than by chance two words of one question stand in one passage."""
+NEAR = 10
+"""Words between two that stand near each other, at most."""
 WEIGHTS = (4.0, 2.0, 1.0)
 """Of a word in the title, in headings and other names, and in the text."""
-_RANK = f"bm25(word, {', '.join(map(str, WEIGHTS))})"
+_RANKED = (
+    f"SELECT rowid FROM (SELECT rowid, bm25(word, {', '.join(map(str, WEIGHTS))}) AS score "
+    "FROM word WHERE word MATCH ? LIMIT ?) ORDER BY score, rowid LIMIT ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +49,11 @@ def counted(base: sqlite3.Connection, terms: Iterable[str]) -> list[Counted]:
     return [Counted(word, passages) for word, passages in rows]
 
 
-def query(known: Sequence[Counted], total: int) -> str:
-    """The FTS5 query of words, the rarest first; "" for none.
+def queries(known: Sequence[Counted], total: int) -> list[str]:
+    """FTS5 queries of words: the next one is for when one has found nothing.
 
     Args:
-        known: words of the index.
+        known: words of the index, the rarest first.
         total: passages of the index.
     """
     known = list(known[:MOST_WORDS])
@@ -58,37 +64,52 @@ def query(known: Sequence[Counted], total: int) -> str:
             break
         chosen.append(one)
         ranked += one.passages
-    looked = ranked
-    others: list[Counted] = []
-    for one in known[len(chosen) :]:
-        if looked + one.passages <= LOOKED_THROUGH:
-            others.append(one)
-            looked += one.passages
-    if chosen:
-        either = _either(one.word for one in chosen)
-        return (
-            f"({either}) AND ({either} OR {_either(o.word for o in others)})" if others else either
-        )
+    if not chosen:
+        return _of_common(known, total)
+    others = _within(known[len(chosen) :])
+    either = _either(one.word for one in chosen)
     if not others:
-        return _quoted(known[0].word) if known else ""
-    together, expected = [others[0]], float(others[0].passages)
-    for one in others[1:]:
+        return [either]
+    return [f"({either}) AND ({either} OR {_either(one.word for one in others)})"]
+
+
+def _of_common(known: Sequence[Counted], total: int) -> list[str]:
+    """For words each of which is in more passages than may be ranked."""
+    if not known:
+        return []
+    together, expected = [known[0]], float(known[0].passages)
+    for one in _within(known[1:]):
         if expected <= BUDGET:
             break
         together.append(one)
-        expected *= one.passages / total * TOGETHER
-    return " AND ".join(_quoted(one.word) for one in together)
+        expected *= min(1.0, one.passages / total * TOGETHER)
+    asked = [_quoted(one.word) for one in together]
+    whole = " AND ".join(asked)
+    if expected <= BUDGET:
+        return [whole]
+    if len(asked) > 1:
+        return [f"NEAR({' '.join(asked)}, {NEAR})", whole]
+    return [f"{{title headings}} : {whole}", whole]
 
 
-def ranked(base: sqlite3.Connection, match: str, depth: int) -> list[int]:
-    """Up to `depth` passages that match a query of FTS5, the best first; none for ""."""
-    if not match:
-        return []
-    rows = base.execute(
-        f"SELECT rowid FROM word WHERE word MATCH ? ORDER BY {_RANK}, rowid LIMIT ?",
-        (match, depth),
-    )
-    return [row[0] for row in rows]
+def _within(known: Iterable[Counted]) -> list[Counted]:
+    """The words that may be looked through."""
+    found, looked = [], 0
+    for one in known:
+        looked += one.passages
+        if looked > LOOKED_THROUGH:
+            break
+        found.append(one)
+    return found
+
+
+def ranked(base: sqlite3.Connection, queries: Iterable[str], depth: int) -> list[int]:
+    """Up to `depth` passages that match the first query that finds any, the best first."""
+    for match in queries:
+        rows = base.execute(_RANKED, (match, BUDGET, depth)).fetchall()
+        if rows:
+            return [row[0] for row in rows]
+    return []
 
 
 def holding(base: sqlite3.Connection, term: str, first: int, last: int) -> list[int]:
@@ -100,10 +121,11 @@ def holding(base: sqlite3.Connection, term: str, first: int, last: int) -> list[
     return [row[0] for row in rows]
 
 
-def any_of(groups: Iterable[Iterable[str]]) -> str:
-    """The query for passages that have all words of one of the groups."""
+def any_of(groups: Iterable[Iterable[str]]) -> list[str]:
+    """The query for passages that have all words of one of the groups; none for no group."""
     parts = [" AND ".join(map(_quoted, group)) for words in groups if (group := list(words))]
-    return " OR ".join(f"({part})" for part in dict.fromkeys(parts))
+    either = " OR ".join(f"({part})" for part in dict.fromkeys(parts))
+    return [either] if either else []
 
 
 def _either(terms: Iterable[str]) -> str:

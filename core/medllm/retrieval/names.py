@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -92,18 +92,6 @@ def synonyms(vocabulary: Store, said: str, compared: str) -> tuple[str, ...]:
     return tuple(list(different.values())[:SYNONYMS])
 
 
-def card_synonyms(base: sqlite3.Connection, compared: str) -> tuple[str, ...]:
-    """Other names of the cards of this name."""
-    rows = base.execute(
-        "SELECT title, names FROM name JOIN file ON file.id = name.file "
-        "JOIN passage ON passage.id = name.first "
-        "WHERE form = ? AND card IS NOT NULL ORDER BY name.first LIMIT ?",
-        (compared, COMMON),
-    )
-    found = [text for title, others in rows for text in (title, *others.split("\n"))]
-    return tuple(text for text in found if not tokens.is_acronym(text) and form(text) != compared)
-
-
 def lexicon_synonyms(said: str, compared: str) -> tuple[str, ...]:
     """Names that the built-in lexicon has for a name, or for the senses of an abbreviation."""
     lexicon = builtin_lexicon()
@@ -125,16 +113,27 @@ def _codes() -> dict[str, tuple[str, ...]]:
     return found
 
 
-def in_question(base: sqlite3.Connection, question: str, vocabulary: Store | None) -> list[Named]:
-    """The names that a question may hold, longer ones first; whether one is known is told later."""
+def in_question(
+    question: str, cards: Callable[[str], tuple[str, ...]], vocabulary: Store | None
+) -> list[Named]:
+    """The names that a question may hold, longer ones first; whether one is known is told later.
+
+    Args:
+        question: as it is asked.
+        cards: gives the names of the cards that bear a name.
+        vocabulary: what else knows synonyms.
+    """
     found: dict[str, Named] = {}
     for said, compared in spans(question):
         if compared not in found:
-            others = card_synonyms(base, compared) + lexicon_synonyms(said, compared)
+            others = cards(compared) + lexicon_synonyms(said, compared)
             if vocabulary:
                 others += synonyms(vocabulary, said, compared)
-            distinct = tuple({form(text): text for text in others if form(text)}.values())
-            found[compared] = Named(compared, tuple(words.terms(said)), distinct[:SYNONYMS])
+            distinct = {form(text): text for text in others}
+            for none in ("", compared):
+                distinct.pop(none, None)
+            kept = tuple(distinct.values())[:SYNONYMS]
+            found[compared] = Named(compared, tuple(words.terms(said)), kept)
     return list(found.values())
 
 

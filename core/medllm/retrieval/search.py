@@ -7,20 +7,21 @@ and words of like spelling) and, with an embedder, meaning (vectors).
 import math
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from medllm.embedding import Embedder
 from medllm.retrieval import matching, names, store, words
-from medllm.retrieval.letters import Spellings
+from medllm.retrieval.held import Held
 from medllm.retrieval.matching import Counted
 from medllm.retrieval.names import Named
-from medllm.retrieval.vectors import STATE, Signs
 from medllm.terminology import tokens
 from medllm.terminology.store import Store
 
 Way = Literal["name", "word", "letter", "meaning"]
+Rankings = list[tuple[Way, list[int]]]
+"""Passages that each way finds, the best first."""
 
 DAMPING = 60
 """Added to a rank before its reciprocal is taken (Cormack, Clarke and Buettcher, 2009)."""
@@ -85,6 +86,16 @@ class _Question:
         return math.log((self.total + 1) / (passages + 0.5))
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    rankings: Rankings
+    named: list[Named]
+    alike: dict[str, list[tuple[str, float]]]
+    """Words of the index that look like one of the question's, and how much."""
+    nearest: float
+    """Cosine of the nearest passage."""
+
+
 class Searcher:
     """Searches one index; what it holds in memory follows the index."""
 
@@ -93,89 +104,68 @@ class Searcher:
     ) -> None:
         """Takes an open index, and what there is of an embedder and a vocabulary."""
         self._base, self._embedder, self._vocabulary = base, embedder, vocabulary
-        self._state, self._total, self._of_vectors = "", 0, ("", "")
-        self._spellings: Spellings | None = None
-        self._signs: Signs | None = None
+        self._held = Held(base)
 
     def prepare(self) -> None:
         """Makes what is held in memory; without it the first search waits for it."""
         with store.reading(self._base):
-            self._follow()
-            self._held_spellings()
+            self._held.follow()
+            self._held.spellings()
             if self._embedder:
-                self._held_signs()
+                self._held.signs()
 
     def search(self, text: str, depth: int) -> Ranking:
         """The best `depth` passages for a question."""
         with store.reading(self._base):
-            self._follow()
+            self._held.follow()
             asked = self._question(text)
             if not asked.terms or not asked.total:
                 return Ranking((), 0.0, 0.0)
-            return self._ranking(asked, depth)
+            found = self._found(asked, max(DEPTH, depth))
+            hits = self.spread(fuse(found.rankings), depth)
+            first = [hit.passage for hit in hits[:LOOKED_AT]]
+            sure = self._covered(asked, found.named, found.alike, first)
+            return Ranking(tuple(hits), sure, found.nearest)
 
-    def _ranking(self, asked: _Question, depth: int) -> Ranking:
-        reach = max(DEPTH, depth)
-        named = self._named(asked)
-        alike = self._alike_words(asked)
-        rankings: list[tuple[Way, list[int]]] = [
-            ("name", self._by_name(asked, named)),
-            (
-                "word",
-                matching.ranked(self._base, matching.query(asked.counted, asked.total), reach),
-            ),
-            ("letter", self._by_letters(asked, alike, reach)),
-        ]
-        if widened := self._by_synonyms(asked, named, reach):
-            rankings.append(("name", widened))
-        meaning = self._by_meaning(asked, reach)
-        rankings.append(("meaning", [passage for passage, _ in meaning]))
-        hits = self._spread(fuse(rankings), depth)
-        sure = self._covered(asked, named, alike, [hit.passage for hit in hits[:LOOKED_AT]])
-        return Ranking(tuple(hits), sure, meaning[0][1] if meaning else 0.0)
+    def rankings(self, text: str) -> Rankings:
+        """What each way finds for a question, before they are fused."""
+        with store.reading(self._base):
+            self._held.follow()
+            asked = self._question(text)
+            return self._found(asked, DEPTH).rankings if asked.terms and asked.total else []
 
-    def _spread(self, hits: Sequence[Hit], depth: int) -> list[Hit]:
+    def spread(self, hits: Sequence[Hit], depth: int) -> list[Hit]:
         """The best passages, each further one of a file counting less."""
         hits = hits[: SPREAD * depth]
-        marks = ", ".join("?" * len(hits))
-        rows = self._base.execute(
-            f"SELECT id, file FROM passage WHERE id IN ({marks})", [hit.passage for hit in hits]
-        )
-        owner = dict(rows.fetchall())
         had: Counter[int] = Counter()
         lowered = []
-        for hit in hits:
-            file = owner[hit.passage]
-            lowered.append(replace(hit, score=hit.score * AGAIN ** had[file]))
+        for hit, file in zip(hits, self._held.files([h.passage for h in hits]), strict=True):
+            lowered.append((-hit.score * AGAIN ** had[file], hit.passage, hit.ways))
             had[file] += 1
-        return sorted(lowered, key=lambda hit: (-hit.score, hit.passage))[:depth]
+        return [Hit(passage, -score, ways) for score, passage, ways in sorted(lowered)[:depth]]
 
-    def _follow(self) -> None:
-        """Drops what is held of an earlier state of the index."""
-        state = store.meta(self._base, "state")
-        of_vectors = (state, store.meta(self._base, STATE))
-        if of_vectors != self._of_vectors:
-            self._of_vectors, self._signs = of_vectors, None
-        if state != self._state:
-            self._state, self._spellings = state, None
-            self._total = store.size(self._base)
-
-    def _held_spellings(self) -> Spellings:
-        self._spellings = self._spellings or Spellings(self._base)
-        return self._spellings
-
-    def _held_signs(self) -> Signs:
-        self._signs = self._signs or Signs(self._base)
-        return self._signs
+    def _found(self, asked: _Question, reach: int) -> _Found:
+        named = self._named(asked)
+        alike = self._alike_words(asked)
+        match = matching.queries(asked.counted, asked.total)
+        meaning = self._by_meaning(asked, reach)
+        rankings: Rankings = [
+            ("name", self._by_name(asked, named)),
+            ("word", matching.ranked(self._base, match, reach)),
+            ("letter", self._by_letters(asked, alike, reach)),
+            ("name", self._by_synonyms(asked, named, reach)),
+            ("meaning", [passage for passage, _ in meaning]),
+        ]
+        return _Found(rankings, named, alike, meaning[0][1] if meaning else 0.0)
 
     def _question(self, text: str) -> _Question:
         terms = tuple(dict.fromkeys(words.terms(text)))
         known = tuple(matching.counted(self._base, terms))
-        return _Question(text, tuple(words.topic(text)), terms, known, self._total)
+        return _Question(text, tuple(words.topic(text)), terms, known, self._held.total)
 
     def _named(self, asked: _Question) -> list[Named]:
         """Names in the question that the index or the vocabulary knows, the rarest first."""
-        found = names.in_question(self._base, asked.text, self._vocabulary)
+        found = names.in_question(asked.text, self._held.card_names, self._vocabulary)
         known = {n.form for n in found if n.synonyms or names.ranges(self._base, n.form)}
         kept = names.longest_first(found, known)
         return sorted(kept, key=lambda n: -sum(map(asked.rarity, n.terms)))
@@ -223,7 +213,7 @@ class Searcher:
         """For the rare and unknown words of the topic, words of the index that look like them."""
         counts = {c.word: c.passages for c in asked.counted}
         topic = {term for word in asked.topic if (term := words.term(word))}
-        spellings = self._held_spellings()
+        spellings = self._held.spellings()
         return {
             term: alike
             for term in sorted(topic)
@@ -236,22 +226,22 @@ class Searcher:
         """By names that look like the topic; then by words that look like the question's."""
         topic = tokens.form(asked.topic)
         found: dict[int, None] = {}
-        for form, _ in self._held_spellings().alike_names(topic):
+        for form, _ in self._held.spellings().alike_names(topic):
             found.update(self._of_names(asked, [form], words.terms(form)))
         others = [other for near in alike.values() for other, _ in near]
         by_words: list[int] = []
         if others:
             counted = matching.counted(self._base, [*asked.terms, *others])
-            by_words = matching.ranked(self._base, matching.query(counted, asked.total), reach)
+            by_words = matching.ranked(self._base, matching.queries(counted, asked.total), reach)
         return [hit.passage for hit in fuse([("letter", list(found)), ("letter", by_words)])][
             :reach
         ]
 
     def _by_meaning(self, asked: _Question, reach: int) -> list[tuple[int, float]]:
-        if not self._embedder or store.meta(self._base, "embedder") != self._embedder.sha256:
+        if not self._embedder or self._held.embedder != self._embedder.sha256:
             return []
         vector = self._embedder.embed([asked.text])[0]
-        return self._held_signs().nearest(self._base, vector, reach)
+        return self._held.signs().nearest(self._base, vector, reach)
 
     def _covered(
         self,
@@ -288,13 +278,15 @@ class Searcher:
         return best
 
 
-def fuse(rankings: Iterable[tuple[Way, list[int]]]) -> list[Hit]:
+def fuse(
+    rankings: Iterable[tuple[Way, list[int]]], weights: Mapping[Way, float] = WEIGHTS
+) -> list[Hit]:
     """Rankings as one: a passage scores the weighted sum of its reciprocal ranks."""
     scores: dict[int, float] = defaultdict(float)
     ways: dict[int, dict[Way, None]] = defaultdict(dict)
     for way, ranking in rankings:
         for rank, passage in enumerate(ranking, 1):
-            scores[passage] += WEIGHTS[way] / (DAMPING + rank)
+            scores[passage] += weights[way] / (DAMPING + rank)
             ways[passage][way] = None
     best = sorted(scores, key=lambda passage: (-scores[passage], passage))
     return [Hit(passage, scores[passage], tuple(ways[passage])) for passage in best]

@@ -16,8 +16,10 @@ def words(text: str) -> list[str]:
 
 def fold(word: str) -> str:
     """One word without case, accents, possessive, and with American vowels (haema -> hema)."""
-    bare = unicodedata.normalize("NFKD", word.casefold().removesuffix("'s"))
-    bare = "".join(c for c in bare if not unicodedata.combining(c))
+    bare = word.casefold().removesuffix("'s")
+    if not bare.isascii():
+        decomposed = unicodedata.normalize("NFKD", bare)
+        bare = "".join(c for c in decomposed if not unicodedata.combining(c))
     return _BRITISH.sub("e", bare)
 
 

@@ -79,7 +79,7 @@ def stem(word: str) -> str:
     """A folded word without inflection and common adjective endings."""
     bare = singular(word)
     bare = _ROMAN.get(bare, _EQUIVALENT.get(bare, bare))
-    for ending, put in _ENDINGS:
+    for ending, put in _ENDINGS_BY_LETTER.get(bare[-1:], ()):
         if bare.endswith(ending) and len(bare) - len(ending) >= 4:
             return bare[: -len(ending)] + put
     return bare
@@ -92,6 +92,10 @@ _ENDINGS = (
     ("ous", ""), ("ias", ""), ("ic", ""), ("al", ""), ("ar", ""), ("ia", ""), ("ed", ""),
     ("ing", ""), ("ly", ""), ("y", ""), ("a", ""), ("e", ""),
 )  # fmt: skip
+_ENDINGS_BY_LETTER = {
+    last: tuple(row for row in _ENDINGS if row[0].endswith(last))
+    for last in {ending[-1] for ending, _ in _ENDINGS}
+}
 
 
 def form(folded_words: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from medllm import paths
 from medllm.embedding import TokenVectors, Vectors
 from medllm.errors import UsageError
-from medllm.retrieval import matching, search, vectors
+from medllm.retrieval import matching, search, vectors, words
 from medllm.retrieval.index import Index
 from medllm.retrieval.matching import Counted
 from medllm.terminology.store import Store
@@ -145,13 +145,35 @@ def test_the_look_by_signs_finds_the_nearest(
 
 
 def test_rare_words_choose_and_common_ones_add() -> None:
-    known = [Counted("gout", 50), Counted("joint", 2_000), Counted("disease", 90_000)]
-    assert matching.query(known, 100_000) == (
-        '("gout" OR "joint") AND ("gout" OR "joint" OR "disease")'
-    )
-    common = [Counted("heart", 20_000), Counted("disease", 30_000), Counted("pain", 40_000)]
-    assert matching.query(common, 1_000_000) == '"heart" AND "disease"'
-    assert matching.query([], 10) == ""
+    known = [Counted("gout", 50), Counted("joint", 1_500), Counted("pain", 50_000)]
+    assert matching.queries(known, 100_000) == [
+        '("gout" OR "joint") AND ("gout" OR "joint" OR "pain")'
+    ]
+    known[2] = Counted("disease", 90_000)  # too many to be looked through
+    assert matching.queries(known, 100_000) == ['"gout" OR "joint"']
+    assert matching.queries([], 10) == []
+
+
+def test_common_words_alone_are_asked_for_together() -> None:
+    many = [Counted("heart", 2_500), Counted("attack", 6_000), Counted("pain", 40_000)]
+    assert matching.queries(many, 1_000_000) == ['"heart" AND "attack"']
+    common = [Counted("heart", 20_000), Counted("disease", 30_000)]
+    together = '"heart" AND "disease"'
+    assert matching.queries(common, 100_000) == ['NEAR("heart" "disease", 10)', together]
+    assert matching.queries(common[:1], 100_000) == ['{title headings} : "heart"', '"heart"']
+
+
+def test_every_query_is_one_that_fts5_can_read(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.update(folder)
+    known = matching.counted(index._base, words.terms("uric acid crystals in a joint"))
+    assert len(known) == 4
+    for budget in (0, 1, 100):
+        monkeypatch.setattr(matching, "BUDGET", budget)
+        for some in (known, known[:2], known[:1]):
+            for match in matching.queries(some, index.size()):
+                index._base.execute("SELECT rowid FROM word WHERE word MATCH ?", (match,))
 
 
 def test_a_large_index_finds_the_same_first_passage(
