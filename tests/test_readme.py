@@ -24,6 +24,7 @@ SMALL_RUN = (
     " --set model.layers=1 --set model.vocabulary=600 --set pretrain.max_steps=2"
     " --set pretrain.batch=2 --set tune.max_steps=2 --set tune.batch=2"
 )
+INDEX = "python -m medllm.retrieval index {root}/converter"
 PLACES = {
     # The dry run shows that the target is there and what it would do: make test is what
     # runs this test, and make run opens a program that waits for a person (tests/tui).
@@ -33,6 +34,14 @@ PLACES = {
     # An hour's training in two steps, and the whole table in four questions.
     "medtrain run mini": "medtrain run mini" + SMALL_RUN,
     "medeval tuning": "medeval tuning --limit 4",
+    # Folders of documents that every checkout has.
+    "python -m medllm.retrieval index ~/documents": INDEX,
+    'python -m medllm.retrieval search "How is gout treated?"': (
+        INDEX + ' && python -m medllm.retrieval search "How is gout treated?"'
+    ),
+    "python -m medllm.retrieval remove ~/documents": (
+        INDEX + " && python -m medllm.retrieval remove {root}/converter"
+    ),
 }
 
 
@@ -57,7 +66,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("command", commands())
 def test_command(command: str, workplace: Path) -> None:
     shown = PLACES.get(command, command)
-    run = shown.format(venv=BIN.parent)
+    run = shown.format(venv=BIN.parent, root=ROOT)
     folder = ROOT if run.startswith("make") else workplace
     if run.startswith("make") and shutil.which("make") is None:
         pytest.skip("there is no make")
