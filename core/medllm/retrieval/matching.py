@@ -49,23 +49,25 @@ def counted(base: sqlite3.Connection, terms: Iterable[str]) -> list[Counted]:
     return [Counted(word, passages) for word, passages in rows]
 
 
-def queries(known: Sequence[Counted], total: int) -> list[str]:
+def queries(known: Sequence[Counted], total: int, budget: int | None = None) -> list[str]:
     """FTS5 queries of words: the next one is for when one has found nothing.
 
     Args:
         known: words of the index, the rarest first.
         total: passages of the index.
+        budget: passages that may be ranked, by default `BUDGET`.
     """
+    budget = BUDGET if budget is None else budget
     known = list(known[:MOST_WORDS])
     chosen: list[Counted] = []
     ranked = 0
     for one in known:
-        if ranked + one.passages > BUDGET:
+        if ranked + one.passages > budget:
             break
         chosen.append(one)
         ranked += one.passages
     if not chosen:
-        return _of_common(known, total)
+        return _of_common(known, total, budget)
     others = _within(known[len(chosen) :])
     either = _either(one.word for one in chosen)
     if not others:
@@ -73,19 +75,19 @@ def queries(known: Sequence[Counted], total: int) -> list[str]:
     return [f"({either}) AND ({either} OR {_either(one.word for one in others)})"]
 
 
-def _of_common(known: Sequence[Counted], total: int) -> list[str]:
+def _of_common(known: Sequence[Counted], total: int, budget: int) -> list[str]:
     """For words each of which is in more passages than may be ranked."""
     if not known:
         return []
     together, expected = [known[0]], float(known[0].passages)
     for one in _within(known[1:]):
-        if expected <= BUDGET:
+        if expected <= budget:
             break
         together.append(one)
         expected *= min(1.0, one.passages / total * TOGETHER)
     asked = [_quoted(one.word) for one in together]
     whole = " AND ".join(asked)
-    if expected <= BUDGET:
+    if expected <= budget:
         return [whole]
     if len(asked) > 1:
         return [f"NEAR({' '.join(asked)}, {NEAR})", whole]

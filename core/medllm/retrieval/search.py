@@ -232,7 +232,8 @@ class Searcher:
         by_words: list[int] = []
         if others:
             counted = matching.counted(self._base, [*asked.terms, *others])
-            by_words = matching.ranked(self._base, matching.queries(counted, asked.total), reach)
+            match = matching.queries(counted, asked.total, matching.BUDGET // 2)
+            by_words = matching.ranked(self._base, match, reach)
         return [hit.passage for hit in fuse([("letter", list(found)), ("letter", by_words)])][
             :reach
         ]
