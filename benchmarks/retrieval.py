@@ -17,10 +17,12 @@ Right is a passage of the document that the question was made from. recall@10 is
 questions with a right passage among the first ten. Beside it stands the share that is right when
 other documents about the same focus (the same title, or one of the same UMLS concepts) count too.
 
-Half of the documents, by the seed, served to choose our weights and the thresholds of a sure
-answer (`tuning`); the other half is `held out`. Where questions were made from MONDO and the
-Disease Ontology, a search with these as vocabulary has their answers: so our figures stand with
-and without that vocabulary, and apart for questions whose synonym is from the document's file.
+Half of the documents, by the seed, serve to choose our weights and the thresholds of a sure
+answer (`tuning`, see benchmarks/retrieval_weights.py); the other half is `held out`. What is
+counted but not fitted there (budgets, depths, weights of columns) was looked at on questions of
+another seed, which share documents with both halves. Where questions were made from MONDO and
+the Disease Ontology, a search with these as vocabulary has their answers: so our figures stand
+with and without that vocabulary, and apart for questions whose synonym is from the file.
 The baselines get the same text of each passage: title, headings, body.
 """
 
@@ -28,23 +30,20 @@ import argparse
 import re
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import linking_data
 import numpy as np
 import retrieval_data as data
-from medllm import paths
+from abbreviation_data import Remembering
 from medllm.embedding import Embedder, open_embedder
 from medllm.retrieval import search, words
 from medllm.retrieval.index import Found, Index
-from medllm.terminology.store import Store
-from retrieval_data import Query
 
 TARGET, TARGET_WITH = 0.70, 0.75
-SEED = 20_260
 Search = Callable[[str], list[str]]
 """Paths of the documents of the first ten passages."""
+Halves = Mapping[str, Sequence[data.Query]]
 
 
 def main() -> None:
@@ -57,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = given.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        embedder = open_embedder(given.embedder) if given.embedder else None
+        embedder = Remembering(open_embedder(given.embedder)) if given.embedder else None
         try:
             _run(given.data, work, embedder)
         finally:
@@ -66,20 +65,14 @@ def main() -> None:
 
 
 def _run(folder: Path, work: Path, embedder: Embedder | None) -> None:
-    documents = data.read_medquad(folder / "medquad")
-    vocabulary_file = work / "vocabulary.sqlite3"
-    if not vocabulary_file.exists():
-        linking_data.compile_public(folder, vocabulary_file)
-    vocabulary = Store(vocabulary_file)
-    data.write_markdown(documents, work / "documents")
-    queries = data.make_queries(documents, vocabulary, SEED)
-    half = len(queries) // 2
-    halves = {"tuning": queries[:half], "held out": queries[half:]}
-    alone = _index(work / "documents.sqlite3", work / "documents", cards=False)
-    whole = _index(work / "index.sqlite3", work / "documents", cards=True)
+    prepared = data.prepare(folder, work)
+    documents, queries, vocabulary = prepared.documents, prepared.queries, prepared.vocabulary
+    halves = data.halves(queries)
+    alone, whole = data.index(prepared, cards=False), data.index(prepared, cards=True)
     print(f"{len(documents)} documents, {alone.size():,} passages; {len(queries)} questions, "
           f"{sum(q.source == 'file' for q in queries)} by a synonym of the file")  # fmt: skip
-    texts = _texts(work / "documents.sqlite3")
+    file = prepared.file(cards=True)
+    texts = _texts(prepared.file(cards=False))
     ways: list[tuple[str, Search]] = [
         ("baseline: FTS5, porter, OR, BM25", _fts5(texts)),
         ("baseline: TF-IDF of characters 3 to 5", _characters(texts)),
@@ -87,21 +80,21 @@ def _run(folder: Path, work: Path, embedder: Embedder | None) -> None:
     ours = [
         ("ours, with the built-in lexicon", alone),
         ("ours, lexicon and cards", whole),
-        ("ours, lexicon, cards, MONDO/DOID", Index.open(work / "index.sqlite3", None, vocabulary)),
+        ("ours, lexicon, cards, MONDO/DOID", Index.open(file, None, vocabulary)),
     ]
     if embedder:
-        made = Index.open(work / "index.sqlite3", embedder)
+        made = Index.open(file, embedder)
         made.embed(lambda done, total: print(f"\rembedded {done} of {total}", end="", flush=True))
-        meaning = _meaning(work, made, embedder)
+        meaning = _meaning(file, embedder)
         ways += [
             (f"baseline: {embedder.name} alone", meaning),
             (f"baseline: FTS5 and {embedder.name}, RRF", _fused(_fts5(texts, 100), meaning)),
         ]
         ours += [
             ("ours, lexicon, cards, embedder", made),
-            ("ours, all", Index.open(work / "index.sqlite3", embedder, vocabulary)),
+            ("ours, all", Index.open(file, embedder, vocabulary)),
         ]
-    ways += [(name, _ours(index, work / "documents")) for name, index in ours]
+    ways += [(name, _ours(index, prepared.folder)) for name, index in ours]
     same = data.same_focus(documents)
     print(f"\n{'recall@10':42}tuning: all, by file, same focus; held out: the same three")
     reached = {}
@@ -125,16 +118,7 @@ def _run(folder: Path, work: Path, embedder: Embedder | None) -> None:
             f"with an embedder: {with_:.3f}, target {TARGET_WITH}: {_verdict(with_, TARGET_WITH)}"
         )
     for name, index in ours[1:]:
-        _sure(name, index, halves, work / "documents")
-
-
-def _index(file: Path, folder: Path, cards: bool) -> Index:
-    index = Index.open(file)
-    if cards:
-        index.add_cards()
-    index.update(folder)
-    index.prepare()
-    return index
+        _sure(name, index, halves, prepared.folder)
 
 
 def _ours(index: Index, folder: Path) -> Search:
@@ -191,9 +175,9 @@ def _characters(texts: Texts) -> Search:
     return found
 
 
-def _meaning(work: Path, index: Index, embedder: Embedder) -> Search:
+def _meaning(file: Path, embedder: Embedder) -> Search:
     """The nearest passages by vectors alone, in exact order."""
-    base = sqlite3.connect(work / "index.sqlite3")
+    base = sqlite3.connect(file)
     rows = base.execute(
         "SELECT path, scale, numbers FROM vector JOIN passage ON passage.id = vector.passage "
         "JOIN file ON file.id = passage.file WHERE card IS NULL ORDER BY passage.id"
@@ -225,13 +209,10 @@ def _fused(*ways: Search) -> Search:
     return found
 
 
-def _sure(name: str, index: Index, halves: dict[str, list[Query]], folder: Path) -> None:
-    """What each threshold would give: questions with an answer beside invented terms.
-
-    Ours is the least at which no invented term of the first half is sure, and some more.
-    """
+def _sure(name: str, index: Index, halves: Halves, folder: Path) -> None:
+    """How sure the answers are: to questions that have one, and to those on invented terms."""
     print(f"\n{name}: thresholds {search.SURE_WORDS} (words), {search.SURE_MEANING} (meaning)")
-    invented = [index.search(f"What is {term}?") for term in _invented()]
+    invented = [index.search(f"What is {term}?") for term in data.invented()]
     print(f"  of {len(invented)} invented terms, not sure: "
           f"{_share(not found.confident for found in invented):.3f}")  # fmt: skip
     for part, queries in halves.items():
@@ -244,24 +225,6 @@ def _sure(name: str, index: Index, halves: dict[str, list[Query]], folder: Path)
             f"{_share(s for s, ok in both if ok):.3f}; right where sure "
             f"{_share(ok for s, ok in both if s):.3f}"
         )
-        if part == "tuning":
-            _thresholds(invented, [result for _, result in found], right)
-
-
-def _thresholds(invented: list[Found], results: list[Found], right: list[bool]) -> None:
-    some = invented[::2], invented[1::2]
-    for what in ("words", "meaning"):
-        if not any(getattr(found, what) for found in results):
-            continue
-        for least in (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8):
-            kept = [getattr(found, what) >= least for found in results]
-            low = [_share(getattr(found, what) < least for found in part) for part in some]
-            both = list(zip(kept, right, strict=True))
-            print(
-                f"    {what} {least}: invented below it {low[0]:.2f} and {low[1]:.2f}, right ones "
-                f"kept {_share(k for k, ok in both if ok):.2f}, right where kept "
-                f"{_share(ok for k, ok in both if k):.2f}"
-            )
 
 
 def _has(found: Found, path: str, folder: Path) -> bool:
@@ -269,14 +232,6 @@ def _has(found: Found, path: str, folder: Path) -> bool:
         passage.file and passage.file.relative_to(folder).as_posix() == path
         for passage in found.passages
     )
-
-
-def _invented() -> list[str]:
-    import json
-
-    file = paths.data_dir() / "evaluation" / "invented_terms.jsonl"
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["term"] for line in lines if line.strip()]
 
 
 def _share(values: Iterable[bool]) -> float:

@@ -1,5 +1,6 @@
-"""What the retrieval benchmark reads: MedQuAD's documents, and questions by synonyms of them."""
+"""What the retrieval benchmarks read: MedQuAD's documents, and questions by synonyms of them."""
 
+import json
 import random
 import re
 import tarfile
@@ -8,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+import linking_data
+from medllm import paths
 from medllm.retrieval import names
+from medllm.retrieval.index import Index
 from medllm.terminology import tokens
 from medllm.terminology.facts import Scope
 from medllm.terminology.store import Store
+
+SEED = 20_260
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,53 @@ class Query:
     document: Document
     source: str
     """Whether the synonym is from the file or from the vocabulary."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What both benchmarks begin with; it is kept in the folder `work`."""
+
+    work: Path
+    documents: list[Document]
+    vocabulary: Store
+    queries: list[Query]
+
+    def file(self, cards: bool) -> Path:
+        """The index of the documents, with the built-in cards or without."""
+        return self.work / ("index.sqlite3" if cards else "documents.sqlite3")
+
+    @property
+    def folder(self) -> Path:
+        """The documents as Markdown."""
+        return self.work / "documents"
+
+
+def prepare(folder: Path, work: Path) -> Prepared:
+    """Reads MedQuAD, compiles MONDO and the Disease Ontology, and makes the questions."""
+    work.mkdir(parents=True, exist_ok=True)
+    documents = read_medquad(folder / "medquad")
+    file = work / "vocabulary.sqlite3"
+    if not file.exists():
+        linking_data.compile_public(folder, file)
+    vocabulary = Store(file)
+    prepared = Prepared(work, documents, vocabulary, make_queries(documents, vocabulary, SEED))
+    write_markdown(documents, prepared.folder)
+    return prepared
+
+
+def halves(queries: Sequence[Query]) -> dict[str, Sequence[Query]]:
+    """The questions of the documents that serve to tune, and of those that don't."""
+    half = len(queries) // 2
+    return {"tuning": queries[:half], "held out": queries[half:]}
+
+
+def index(prepared: Prepared, cards: bool) -> Index:
+    """The index of the documents, made or brought in step."""
+    opened = Index.open(prepared.file(cards))
+    if cards:
+        opened.add_cards()
+    opened.update(prepared.folder)
+    return opened
 
 
 def read_medquad(folder: Path) -> list[Document]:
@@ -70,7 +123,9 @@ def write_markdown(documents: Iterable[Document], folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         parts = [f"# {document.focus}\n"]
         parts += [f"## {question}\n\n{answer}\n" for question, answer in document.pairs]
-        target.write_text("\n".join(parts), encoding="utf-8")
+        text = "\n".join(parts)
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
 
 
 def make_queries(documents: Sequence[Document], vocabulary: Store, seed: int) -> list[Query]:
@@ -108,6 +163,13 @@ def _vocabulary_names(focus: str, vocabulary: Store) -> list[str]:
             others = vocabulary.names(vocabulary.concept(entry.code))
             found += [name.text for name in others if name.scope <= Scope.EXACT]
     return found
+
+
+def invented() -> list[str]:
+    """Terms that nobody has written about."""
+    file = paths.data_dir() / "evaluation" / "invented_terms.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["term"] for line in lines if line.strip()]
 
 
 def same_focus(documents: Sequence[Document]) -> dict[str, frozenset[str]]:
