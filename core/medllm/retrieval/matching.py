@@ -16,7 +16,9 @@ BUDGET = 2_000
 MOST_WORDS = 12
 """Words of a question that are looked for, the rarest."""
 LOOKED_THROUGH = 60_000
-"""Passages that may be looked through for one query, besides those of its rarest word."""
+"""Passages that may be looked through for the commoner words that only add to a rank."""
+COMMON_LOOKED_THROUGH = 300_000
+"""The same where all words are common, besides those of the rarest."""
 TOGETHER = 4.0
 """How much oftener than by chance two words of one question stand in one passage."""
 NEAR = 10
@@ -68,7 +70,7 @@ def queries(known: Sequence[Counted], total: int, budget: int | None = None) -> 
         ranked += one.passages
     if not chosen:
         return _of_common(known, total, budget)
-    others = _within(known[len(chosen) :])
+    others = _within(known[len(chosen) :], LOOKED_THROUGH)
     either = _either(one.word for one in chosen)
     if not others:
         return [either]
@@ -80,7 +82,7 @@ def _of_common(known: Sequence[Counted], total: int, budget: int) -> list[str]:
     if not known:
         return []
     together, expected = [known[0]], float(known[0].passages)
-    for one in _within(known[1:]):
+    for one in _within(known[1:], COMMON_LOOKED_THROUGH):
         if expected <= budget:
             break
         together.append(one)
@@ -94,12 +96,12 @@ def _of_common(known: Sequence[Counted], total: int, budget: int) -> list[str]:
     return [f"{{title headings}} : {whole}", whole]
 
 
-def _within(known: Iterable[Counted]) -> list[Counted]:
-    """The words that may be looked through."""
+def _within(known: Iterable[Counted], limit: int) -> list[Counted]:
+    """The words whose passages are no more than `limit` together."""
     found, looked = [], 0
     for one in known:
         looked += one.passages
-        if looked > LOOKED_THROUGH:
+        if looked > limit:
             break
         found.append(one)
     return found
