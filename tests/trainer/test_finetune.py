@@ -224,9 +224,9 @@ def test_a_full_disk_is_told_in_one_line(place: Path, tmp_path: Path) -> None:
     "error", [MemoryError("memory"), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.")]
 )
 def test_out_of_memory_names_settings_that_take_less(error: Exception, tmp_path: Path) -> None:
-    found = training._foreseen(error, tmp_path, "try train.batch=1")
+    found = training._foreseen(error, tmp_path, lambda: "try train.batch=1")
     assert found and found.line() == "Memory ran out in training. try train.batch=1"
-    assert training._foreseen(RuntimeError("shapes differ"), tmp_path, "") is None
+    assert training._foreseen(RuntimeError("shapes differ"), tmp_path, str) is None
 
 
 def test_the_data_must_be_there(place: Path, tmp_path: Path) -> None:

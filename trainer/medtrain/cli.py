@@ -4,7 +4,10 @@ medtrain recipes
 medtrain check terminology-mistral
 medtrain data
 medtrain prepare terminology-mistral
+medtrain estimate terminology-mistral --device T4
 medtrain run mini
+medtrain sweep flashcards-llama3 --space space.yaml
+medtrain rerun runs/mini
 medtrain vocab add doid.obo
 """
 
@@ -14,12 +17,15 @@ from typing import Annotated
 import typer
 from medllm import command
 
-from medtrain import data_commands, vocab
+from medtrain import data_commands, estimate_command, rerun_command, sweep_command, vocab
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(vocab.app, name="vocab")
 app.command("data")(data_commands.list_data)
 app.command()(data_commands.prepare)
+app.command()(estimate_command.estimate)
+app.command()(sweep_command.sweep)
+app.command()(rerun_command.rerun)
 
 
 @app.callback()

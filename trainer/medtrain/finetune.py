@@ -8,7 +8,17 @@ from typing import Any
 
 from medllm import files, paths
 
-from medtrain import arguments, assembly, bases, encoding, preflight, pretrain, training, weights
+from medtrain import (
+    arguments,
+    assembly,
+    bases,
+    encoding,
+    preflight,
+    pretrain,
+    reporting,
+    training,
+    weights,
+)
 from medtrain import device as devices
 from medtrain.device import Device
 from medtrain.encoding import Tally
@@ -46,6 +56,7 @@ def run(tuning: Tuning, device: Device) -> None:
     recipe = tuning.recipe
     devices.refuse_what_cannot_be(recipe, device)
     arguments.check_extra(recipe)
+    reporting.check(recipe, tuning.target.parent)
     state = PartialState(cpu=device.kind == "cpu")
     set_seed(recipe.seed)
     tokenizer = bases.tokenizer_of(tuning.base)
@@ -72,7 +83,7 @@ def run(tuning: Tuning, device: Device) -> None:
         both = (tallies["train"], tallies["validation"])
         told = assembly.told(recipe, device, settled, model)
         preflight.show(recipe, tokenizer, both, data["train"][0], told)
-    log = training.fit(trainer, tuning.work, _remedy(recipe, device))
+    log = training.fit(trainer, tuning.work, lambda: _remedy(recipe, device, tallies["train"]))
     _save(trainer, tuning, [_facts(tallies, trainer.model), *log], state)
 
 
@@ -111,19 +122,11 @@ def _encode(
     state.wait_for_everyone()
 
 
-def _remedy(recipe: TuningRecipe, device: Device) -> str:
+def _remedy(recipe: TuningRecipe, device: Device, tally: Tally) -> str:
     """Settings that take less memory, those first that change least."""
-    train, lora = recipe.train, recipe.lora
-    tips = []
-    if train.batch > 1:
-        more = train.accumulation * train.batch
-        tips.append(f"--set train.batch=1 --set train.accumulation={more}")
-    if train.checkpointing != "always":
-        tips.append("--set train.checkpointing=always")
-    if lora and lora.bits == 16 and lora.init == "default" and device.kind != "mps":
-        tips.append("--set lora.bits=4")
-    tips.append(f"--set train.max_length={max(16, train.max_length // 2)}")
-    return f"In a new folder, try: {' '.join(tips)}"
+    from medtrain.estimate import fitting
+
+    return fitting.remedy(recipe, device, tally.lengths)
 
 
 def _save(trainer: Any, tuning: Tuning, log: list[dict[str, Any]], state: Any) -> None:

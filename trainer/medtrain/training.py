@@ -4,7 +4,7 @@ import math
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -106,13 +106,15 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
 _HALVE = "Halve the batch (--set tune.batch=…) and run the same command again."
 
 
-def fit(trainer: Any, folder: Path, remedy: str = _HALVE) -> list[dict[str, Any]]:
+def fit(
+    trainer: Any, folder: Path, remedy: Callable[[], str] = lambda: _HALVE
+) -> list[dict[str, Any]]:
     """Trains to the end, from the last checkpoint where there is one.
 
     Args:
         trainer: ready to train.
         folder: of the checkpoints.
-        remedy: what to do when memory runs out.
+        remedy: gives what to do when memory runs out.
 
     Returns:
         The log: a dict a line with `step`, `loss`, `mean_token_accuracy` and more.
@@ -152,9 +154,20 @@ def fit(trainer: Any, folder: Path, remedy: str = _HALVE) -> list[dict[str, Any]
             if foreseen := _foreseen(error, folder, remedy):
                 raise foreseen from error
             raise
+        finally:
+            _close_views(trainer)
         if asked.is_set() and trainer.state.global_step < trainer.state.max_steps:
             raise InterruptedRunError("Stopped; a checkpoint is kept.", "The same command goes on.")
     return list(trainer.state.log_history)
+
+
+def _close_views(trainer: Any) -> None:
+    """Gives the terminal back where training ended in the middle."""
+    from medtrain.progress import ProgressView
+
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, ProgressView):
+            callback.close()
 
 
 def _any_process(asked: bool) -> bool:
@@ -169,7 +182,7 @@ def _any_process(asked: bool) -> bool:
     return bool(flag.item())
 
 
-def _foreseen(error: Exception, folder: Path, remedy: str) -> MedLLMError | None:
+def _foreseen(error: Exception, folder: Path, remedy: Callable[[], str]) -> MedLLMError | None:
     """What a failure of training means to a user; None where that is not known."""
     told = str(error)
     # Torch and safetensors tell of a full disk in words of their own.
@@ -180,7 +193,7 @@ def _foreseen(error: Exception, folder: Path, remedy: str) -> MedLLMError | None
             "Free some space; the same command goes on from the last one.",
         )
     if isinstance(error, MemoryError | RuntimeError) and "memory" in told.lower():
-        return TrainingError("Memory ran out in training.", remedy)
+        return TrainingError("Memory ran out in training.", remedy())
     return None
 
 
