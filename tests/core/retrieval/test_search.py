@@ -194,6 +194,16 @@ def test_fusion_is_by_reciprocal_rank() -> None:
     assert hits[0].ways == ("word", "meaning")
 
 
+def test_one_long_file_is_not_all_that_is_found(index: Index, folder: Path) -> None:
+    long = "\n\n".join("Scurvy weakens the gums. " * 30 for _ in range(8))
+    (folder / "long.txt").write_text(long, encoding="utf-8")
+    other = "Long voyages had scurvy, " + "and many other hardships of the sea. " * 12
+    (folder / "other.txt").write_text(other, encoding="utf-8")
+    index.update(folder)
+    found = [p.file.name for p in index.search("scurvy", 4).passages if p.file]
+    assert found[0] == "long.txt" and "other.txt" in found
+
+
 @pytest.mark.parametrize("asked", ["", "   ", "?!", "what is the", "\0", '" OR NEAR(', "x" * 9000])
 def test_questions_of_nothing_find_nothing(index: Index, folder: Path, asked: str) -> None:
     index.update(folder)
