@@ -48,6 +48,31 @@ def write_llama(folder: Path) -> Path:
     return folder
 
 
+def write_byte_llama(folder: Path) -> Path:
+    """A Llama whose tokens are bytes, so that it reads any text; it has no chat template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    bytes_ = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: number for number, token in enumerate(["<s>", "</s>", *bytes_])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    ).save_pretrained(folder)
+    torch.manual_seed(4)
+    LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(vocabulary), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096,
+            initializer_range=0.4, bos_token_id=0, eos_token_id=1, pad_token_id=1,
+        )
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
 def write_t5(folder: Path) -> Path:
     """A T5 of two layers on either side."""
     import torch
