@@ -5,7 +5,6 @@ has none. So what follows, conversion and evaluation, sees the tokenizer that wa
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from medllm import chat_families, files, paths
 from medllm.errors import DataError, UsageError
 
+from medtrain import network
 from medtrain.settings import TuningRecipe
 
 _WANTED = ("*.safetensors", "*.json", "*.model*", "*.jinja", "*.txt", "*.md", "LICENSE*")
@@ -69,7 +69,7 @@ def _from_hub(base: str, revision: str, weights: bool) -> Path:
                 revision=revision or None,
                 allow_patterns=list(_WANTED if weights else _WANTED[1:]),
                 ignore_patterns=list(_UNWANTED),
-                local_files_only=os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"),
+                local_files_only=network.is_off(),
             )
         )
     except GatedRepoError as error:

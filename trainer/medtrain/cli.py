@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from medllm import command
 
-from medtrain import data_commands, estimate_command, rerun_command, sweep_command, vocab
+from medtrain import data_commands, estimate_command, network, rerun_command, sweep_command, vocab
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(vocab.app, name="vocab")
@@ -28,9 +28,15 @@ app.command()(sweep_command.sweep)
 app.command()(rerun_command.rerun)
 
 
+_MAY_FETCH = ("run", "check", "prepare", "estimate", "sweep", "rerun")
+"""Commands that decide by the recipe; the others never reach the network."""
+
+
 @app.callback()
-def medtrain() -> None:
+def medtrain(context: typer.Context) -> None:
     """Trains models that explain medical terms."""
+    if context.invoked_subcommand not in _MAY_FETCH:
+        network.close()
 
 
 _Recipe = Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")]
@@ -58,6 +64,7 @@ def run(
     from medtrain import recipe as recipes
 
     chosen = recipes.load(recipe, settings)
+    network.close_unless_needed(chosen, data)
     folder = out or paths.runs_dir() / chosen.name
     _need_training_packages()
     from medtrain import run as runs
@@ -76,6 +83,7 @@ def check(recipe: _Recipe, data: _Data = None, settings: _Settings = None) -> No
     from medtrain import recipe as recipes
 
     chosen = recipes.load(recipe, settings)
+    network.close_unless_needed(chosen, data)
     _need_training_packages()
     from medtrain import check as checks
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from medllm import paths
 
+from medtrain import network
 from medtrain.prepare import prepare as prepare_examples
 from medtrain.prepare.engines import Name
 
@@ -45,6 +46,7 @@ def prepare(
     from medtrain import recipe as recipes
 
     chosen = recipes.load(recipe, settings)
+    network.close_for_preparation(chosen, on_cluster=engine == "ray")
     folder = out or paths.processed_dir() / chosen.name
     augmented = None if out else paths.augmented_dir() / chosen.name
     record = prepare_examples(chosen, folder, workers=workers, engine=engine, augmented=augmented)

@@ -33,9 +33,11 @@ def estimate(
     """Tells parameters, memory, time and disk of a recipe before it is run."""
     from importlib.util import find_spec
 
+    from medtrain import network
     from medtrain import recipe as recipes
 
     loaded = recipes.load(recipe, settings)
+    network.close_unless_needed(loaded, data)
     for package in ("torch", "transformers", "peft", "trl", "datasets"):
         if find_spec(package) is None:
             raise MissingExtraError("train", package)

@@ -23,6 +23,7 @@ def rerun(
     ] = None,
 ) -> None:
     """Repeats a training from its run.json and compares what comes out, byte by byte."""
+    from medtrain import network
     from medtrain import rerun as reruns
     from medtrain import run as runs
     from medtrain.settings import TuningRecipe
@@ -37,6 +38,7 @@ def rerun(
     for difference in differences:
         typer.echo(difference.line())
     named = reruns.data_of(run, data)
+    network.close_unless_needed(recipe, named)
     reruns.check_inputs(record, recipe, named, folder)
     typer.echo("Settings, seed, data and base are those of the run.")
     again = runs.run(recipe, folder, named)

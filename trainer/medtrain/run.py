@@ -12,7 +12,7 @@ from medllm import files, paths, run_record
 from medllm.errors import UsageError
 from medllm.run_record import RunRecord
 
-from medtrain import bases, data, scratch
+from medtrain import bases, data, network, scratch
 from medtrain.settings import Recipe, ScratchRecipe, TuningRecipe
 
 _ENVIRONMENT = {
@@ -46,6 +46,7 @@ def run(recipe: Recipe, out: Path, named: Path | None = None) -> RunRecord:
     if isinstance(recipe, ScratchRecipe):
         record = _begin(recipe, out, scratch.inputs(), {"base": "base", "adapter": "adapter"})
         if not record.finished:
+            network.close(recipe)
             _make_ready()
             _end(record, scratch.run(recipe, out), out, started)
         return record
@@ -63,6 +64,7 @@ def _tune(recipe: TuningRecipe, out: Path, named: Path | None, started: float) -
     record = _begin(recipe, out, read, place)
     if record.finished:
         return record
+    network.close(recipe)
     _make_ready()
     from medtrain import device as devices
     from medtrain import finetune, pretrain

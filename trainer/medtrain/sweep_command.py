@@ -30,12 +30,14 @@ def sweep(
 
     from medllm import paths
 
+    from medtrain import network
     from medtrain import recipe as recipes
     from medtrain.settings import TuningRecipe
 
     chosen = recipes.load(recipe, settings)
     if not isinstance(chosen, TuningRecipe):
         raise UsageError(f"The recipe {chosen.name} has no sweep: it tunes no base model.")
+    network.close_for_preparation(chosen, data)  # each trial fetches the base for itself
     for extra, package in (("train", "trl"), ("sweep", "optuna")):
         if find_spec(package) is None:
             raise MissingExtraError(extra, package)

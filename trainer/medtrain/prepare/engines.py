@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Literal, Protocol, TypeVar
 
+from medllm import guard
 from medllm.errors import MissingExtraError, TrainingError
 
 Name = Literal["auto", "serial", "processes", "ray"]
@@ -140,7 +141,11 @@ def _noting(function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
 
 
 def _begin(parent: int) -> None:
-    """A worker leaves Ctrl-C to its parent and ends with it, even where that one is killed."""
+    """A worker leaves Ctrl-C to its parent and ends with it, even where that one is killed.
+
+    Rows come from the parent, so a worker never needs the network.
+    """
+    guard.install()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -135,8 +135,10 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder, data = Path(sys.argv[1]), Path(sys.argv[2])
     recipe = TuningRecipe.model_validate_json((folder / _RECIPE).read_text("utf-8"))
+    from medtrain import network
     from medtrain import run as runs
 
+    network.close_unless_needed(recipe, data)
     runs.run(recipe, folder, data)
 
 
