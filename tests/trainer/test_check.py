@@ -18,7 +18,7 @@ def test_a_recipe_that_can_be_run_is_found_well(name: str, tmp_path: Path) -> No
     found = list(check(tiny_runs.load(name, folder), data))
     assert [finding.name for finding in found] == ["settings", "base", "data", "examples"]
     assert not [finding.line() for finding in found if finding.problem]
-    assert "12 examples to learn" in found[2].told
+    assert "12 examples" in found[2].told
     assert "one BOS, and the end of the answer is learned" in found[3].told
     assert sorted(file.name for file in tmp_path.iterdir()) == ["base", "records.jsonl"]
 

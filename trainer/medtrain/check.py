@@ -78,8 +78,9 @@ def _base(recipe: TuningRecipe) -> str:
 def _data(recipe: TuningRecipe, named: Path | None, found: list[Prepared]) -> str:
     prepared = data.glance(recipe, named, _MOST_ENCODED)
     found.append(prepared)
-    if named is None:
-        return f"the first {len(prepared.train)} examples of {recipe.data.reader} were read"
+    if not prepared.inputs:
+        source = recipe.data.reader if named is None else named.name
+        return f"the first {len(prepared.train)} examples of {source} were read"
     return f"{len(prepared.train):,} examples to learn, {len(prepared.validation):,} to validate"
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 from medllm import files
 from medllm.errors import DataError, UsageError
-from medllm.prompts import Message
+from medllm.prompts import SYSTEM, Message
 
 TRAIN, VALIDATION = "train.jsonl", "validation.jsonl"
 """The files of a prepared folder."""
@@ -51,6 +51,18 @@ class Prepared:
     validation: list[Example]
     inputs: dict[str, str]
     """SHA-256 of each file, by its name."""
+
+
+def with_system(prompt: list[Message], system: str) -> list[Message]:
+    """The prompt with the recipe's system text, where it has none of its own.
+
+    Args:
+        prompt: the turns.
+        system: the text, `card` for the one that asks for the four parts, or empty.
+    """
+    if not system or not prompt or prompt[0]["role"] == "system":
+        return prompt
+    return [{"role": "system", "content": SYSTEM if system == "card" else system}, *prompt]
 
 
 def read_prepared(folder: Path) -> Prepared:

@@ -17,7 +17,7 @@ import numpy as np
 from medllm import files, prompts
 
 from medtrain import readers
-from medtrain.examples import Example
+from medtrain.examples import Example, with_system
 from medtrain.prepare import decontamination, signatures, splits
 from medtrain.prepare.cleaning import clean
 from medtrain.prepare.words import comparable, mix, words
@@ -160,10 +160,7 @@ class _Shard:
             prompt.append({"role": turn["role"], "content": text})
         completion, mended = clean(example.completion)
         self.mended.update(done | set(mended))
-        system = self.plan.data.system
-        if system and prompt and prompt[0]["role"] != "system":
-            told = prompts.SYSTEM if system == "card" else system
-            prompt.insert(0, {"role": "system", "content": told})
+        prompt = with_system(prompt, self.plan.data.system)
         return replace(example, prompt=prompt, completion=completion)
 
     def _flush(self) -> None:

@@ -62,11 +62,13 @@ def run(
                 "A sweep needs examples to validate on, and there are none.",
                 "Set data.validation above 0.",
             )
+        own = out / "data"
+        data = own if named is None or own.is_dir() else named
         study = _open(recipe, knobs, out, prepared.inputs)
         _take_up(study)
         while (done := _count(study)) < trials:
             study.sampler = _sampler(recipe.seed + len(study.trials))
-            _one(study, recipe, knobs, out, named or out / "data", f"{done + 1}/{trials}")
+            _one(study, recipe, knobs, out, data, f"{done + 1}/{trials}")
             if _count(study) >= _LEAST or _has_result(study):
                 report.write(study, recipe, knobs, out)
         return report.write(study, recipe, knobs, out)
