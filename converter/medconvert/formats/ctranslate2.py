@@ -7,14 +7,14 @@ from typing import Any
 from medllm.errors import ConversionError
 from medllm.run_record import RunRecord
 
-from medconvert import child, original
+from medconvert import child
 from medconvert.formats import output, trial
 from medconvert.formats.options import Options, Progress
-from medconvert.formats.trial import Trial
 from medconvert.formats.whole import need_memory, parameters_of, refuse_quantized, whole_model
 from medconvert.source import Source, read_json
 
 _ARCHITECTURE = "T5ForConditionalGeneration"
+_CHECK = "medconvert.formats.ctranslate2_check"
 _BYTES = {"float32": 4, "int8": 1.1}
 """A weight takes in the output, about."""
 
@@ -38,7 +38,9 @@ def export(source: Source, out: Path, options: Options, progress: Progress) -> R
             progress("Converting", 0, 0)
             _convert(model, part, options)
         made = time.monotonic()
-        verify = _check(source, part, options, parameters, config, progress)
+        verify = trial.of_whole(
+            _CHECK, "trying the CTranslate2 model", source, part, options, progress
+        )
         seconds = {"convert": round(made - begun, 2), "verify": round(time.monotonic() - made, 2)}
         run = output.record(
             source,
@@ -73,27 +75,3 @@ def _convert(model: Path, part: Path, options: Options) -> None:
     )
     if error := answer.get("error"):
         raise ConversionError(str(error), "Nothing was written.")
-
-
-def _check(
-    source: Source,
-    part: Path,
-    options: Options,
-    parameters: int,
-    config: dict[str, Any],
-    progress: Progress,
-) -> dict[str, Any]:
-    dtype, reason = original.affordable(parameters, config)
-    if not dtype:
-        return {"generation": {"skipped": reason}}
-    asked = Trial(
-        base=str(source.base),
-        adapter=str(source.adapter or ""),
-        four_bit=options.four_bit or "",
-        dtype=dtype,
-        made=str(part),
-        exact=options.precision == "float32" and dtype == "float32",
-    )
-    return trial.run(
-        "medconvert.formats.ctranslate2_check", asked, "trying the CTranslate2 model", progress
-    )

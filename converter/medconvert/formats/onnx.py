@@ -13,11 +13,10 @@ from typing import Any
 from medllm.errors import ConversionError
 from medllm.run_record import RunRecord
 
-from medconvert import child, original
+from medconvert import child
 from medconvert.families.rope import read_rope
 from medconvert.formats import choices, output, trial
 from medconvert.formats.options import Options, Progress
-from medconvert.formats.trial import Trial
 from medconvert.formats.whole import need_memory, parameters_of, refuse_quantized, whole_model
 from medconvert.source import Source, read_json
 from medconvert.verify.divergence import MOST_TOKENS
@@ -29,6 +28,7 @@ _ROPES = {
     "Qwen2ForCausalLM": ("default", "linear"),
     "Qwen3ForCausalLM": ("default", "linear"),
 }
+_CHECK = "medconvert.formats.onnx_check"
 _BYTES = {"fp32": 4.0, "int4": 0.75}
 """A weight takes in the output, about."""
 _SHORTEST = MOST_TOKENS + choices.CONTINUE
@@ -53,7 +53,7 @@ def export(source: Source, out: Path, options: Options, progress: Progress) -> R
             progress("Building the graph", 0, 0)
             _build(model, part, source, options, context_of(config))
         made = time.monotonic()
-        verify = _check(source, part, options, parameters, config, progress)
+        verify = trial.of_whole(_CHECK, "trying the ONNX model", source, part, options, progress)
         seconds = {"build": round(made - begun, 2), "verify": round(time.monotonic() - made, 2)}
         run = output.record(
             source,
@@ -122,25 +122,3 @@ def _build(model: Path, part: Path, source: Source, options: Options, context: i
     )
     if error := answer.get("error"):
         raise ConversionError(str(error), "Nothing was written.")
-
-
-def _check(
-    source: Source,
-    part: Path,
-    options: Options,
-    parameters: int,
-    config: dict[str, Any],
-    progress: Progress,
-) -> dict[str, Any]:
-    dtype, reason = original.affordable(parameters, config)
-    if not dtype:
-        return {"generation": {"skipped": reason}}
-    asked = Trial(
-        base=str(source.base),
-        adapter=str(source.adapter or ""),
-        four_bit=options.four_bit or "",
-        dtype=dtype,
-        made=str(part),
-        exact=options.precision == "fp32" and dtype == "float32",
-    )
-    return trial.run("medconvert.formats.onnx_check", asked, "trying the ONNX model", progress)

@@ -14,11 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 from medllm.errors import ConversionError
 
-from medconvert import child
+from medconvert import child, original
 from medconvert.checkpoint import Floats
 from medconvert.formats import choices
-from medconvert.formats.options import Progress
+from medconvert.formats.options import Options, Progress
+from medconvert.formats.whole import parameters_of
+from medconvert.source import Source, read_json
 from medconvert.verify.divergence import MOST_TOKENS, held_texts
+
+_FULL = ("float32", "fp32")  # precisions that round nothing, as either runtime calls it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,37 @@ class Tried:
     wanted: Floats
     """Of the original."""
     found: choices.Agreement
+
+
+def of_whole(
+    module: str, doing: str, source: Source, made: Path, options: Options, progress: Progress
+) -> dict[str, Any]:
+    """The `verify` section of a whole model that was made; `skipped` where memory lacks.
+
+    Args:
+        module: what compares, in a process of its own.
+        doing: what a user is told meanwhile.
+        source: what it was made from.
+        made: the folder.
+        options: how.
+        progress: told how far it is.
+
+    Raises:
+        ConversionError: the converted model is not what it should be, or can't be run.
+    """
+    config = read_json(source.base / "config.json")
+    dtype, reason = original.affordable(parameters_of(source.base), config)
+    if not dtype:
+        return {"generation": {"skipped": reason}}
+    asked = Trial(
+        base=str(source.base),
+        adapter=str(source.adapter or ""),
+        four_bit=options.four_bit or "",
+        dtype=dtype,
+        made=str(made),
+        exact=options.precision in _FULL and dtype == "float32",
+    )
+    return run(module, asked, doing, progress)
 
 
 def run(module: str, trial: Trial, doing: str, progress: Progress) -> dict[str, Any]:
