@@ -5,8 +5,8 @@ python benchmarks/retrieval_weights.py --data DATA --work FOLDER --embedder mini
 The questions are those of the tuning half of benchmarks/retrieval.py; nothing of the held-out
 half is looked at. Each is searched once, and the rankings of the four ways are fused under every
 weight of a grid, that of words being 1: names and letters by recall@10 without an embedder, then
-meaning by recall@10 with it. A weight counts with those beside it in the grid (the mean of their
-recall), so that no single lucky one is taken.
+meaning by recall@10 with it. Taken are those nearest to 1 (in proportion) whose recall is within
+one standard error of the best (Breiman's rule), so that no lucky corner of the grid is.
 
 A threshold is the least at which no invented term of the first half of
 data/evaluation/invented_terms.jsonl would be a sure answer, and `MARGIN` more, since these are
@@ -25,7 +25,6 @@ from abbreviation_data import Remembering
 from medllm.embedding import Embedder, open_embedder
 from medllm.retrieval import search, store
 from medllm.retrieval.search import Rankings, Searcher, Way
-from numpy.typing import NDArray
 
 GRID = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 MARGIN = 0.05
@@ -91,22 +90,15 @@ def _choose(
     for place in itertools.product(range(len(GRID)), repeat=len(ways)):
         tried = {**weights, **{way: GRID[i] for way, i in zip(ways, place, strict=True)}}
         reached[place] = _recall(searcher, searched, tried)
-    smooth = _smooth(reached)
-    best = np.unravel_index(int(smooth.argmax()), smooth.shape)
-    weights.update({way: GRID[i] for way, i in zip(ways, best, strict=True)})
-    along = zip(GRID, reached[tuple(best[:-1])], strict=True)
-    alone = ", ".join(f"{weight} {value:.3f}" for weight, value in along)
-    print(f"{' and '.join(ways)}: {reached[best]:.3f}, with those beside {smooth[best]:.3f}, "
-          f"least of the grid {reached.min():.3f}; along {ways[-1]}: {alone}")  # fmt: skip
-
-
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of each value and those beside it; at the border the outermost stands twice."""
-    for axis in range(values.ndim):
-        wide = np.pad(values, [(int(a == axis),) * 2 for a in range(values.ndim)], mode="edge")
-        parts = [np.take(wide, range(i, i + len(GRID)), axis) for i in range(3)]
-        values = np.mean(parts, axis=0)
-    return values
+    best = float(reached.max())
+    error = np.sqrt(best * (1 - best) / len(searched))
+    away = sum(np.log(np.meshgrid(*[GRID] * len(ways), indexing="ij")) ** 2)
+    place = np.unravel_index(np.where(reached >= best - error, away, np.inf).argmin(), away.shape)
+    weights.update({way: GRID[i] for way, i in zip(ways, place, strict=True)})
+    print(
+        f"{' and '.join(ways)}: best of the grid {best:.3f}, least {reached.min():.3f}, "
+        f"standard error {error:.3f}, taken {reached[place]:.3f}"
+    )
 
 
 def _recall(
