@@ -23,7 +23,7 @@ import numpy as np
 import retrieval_data as data
 from abbreviation_data import Remembering
 from medllm.embedding import Embedder, open_embedder
-from medllm.retrieval import search, store
+from medllm.retrieval import search, store, vectors
 from medllm.retrieval.search import Rankings, Searcher, Way
 
 GRID = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
@@ -58,6 +58,8 @@ def main() -> None:
 
 def _fit(prepared: data.Prepared, tuning: Sequence[data.Query], embedder: Embedder | None) -> None:
     base = store.open_base(prepared.file(cards=True))
+    if embedder:
+        vectors.embed(base, embedder)
     searcher = Searcher(base, embedder, None)
     rows = base.execute("SELECT path, first, last FROM file").fetchall()
     passages = {path: frozenset(range(first, last + 1)) for path, first, last in rows}
@@ -65,13 +67,12 @@ def _fit(prepared: data.Prepared, tuning: Sequence[data.Query], embedder: Embedd
         Searched(searcher.rankings(query.text), passages[query.document.path]) for query in tuning
     ]
     weights: dict[Way, float] = {"name": 1.0, "word": 1.0, "letter": 1.0, "meaning": 0.0}
-    print(
-        f"{len(searched)} questions; as it stands {_recall(searcher, searched, search.WEIGHTS):.3f}"
-    )
+    stands = _recall(searcher, searched, search.WEIGHTS)
+    print(f"{len(searched)} questions; recall@10 with the weights of the code {stands:.3f}")
     _choose(searcher, searched, weights, ("name", "letter"))
     if embedder:
         _choose(searcher, searched, weights, ("meaning",))
-    print("WEIGHTS:", weights)
+    print("WEIGHTS:", {way: weight for way, weight in weights.items() if weight})
     search.WEIGHTS.update(weights)
     _threshold("SURE_WORDS", Searcher(base, None, None), tuning, searched, lambda one: one.words)
     if embedder:
@@ -85,7 +86,7 @@ def _choose(
     weights: dict[Way, float],
     ways: tuple[Way, ...],
 ) -> None:
-    """Sets the weights of some ways to the best of the grid."""
+    """Sets the weights of some ways: of the grid, the nearest to 1 that are as good as the best."""
     reached = np.zeros((len(GRID),) * len(ways))
     for place in itertools.product(range(len(GRID)), repeat=len(ways)):
         tried = {**weights, **{way: GRID[i] for way, i in zip(ways, place, strict=True)}}
