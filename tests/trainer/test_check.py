@@ -15,7 +15,7 @@ from tests.trainer import tiny_runs
 def test_a_recipe_that_can_be_run_is_found_well(name: str, tmp_path: Path) -> None:
     folder = tiny_runs.base(tmp_path / "base", *tiny_runs.BASES[name])
     data = tiny_runs.records(tmp_path / "records.jsonl")
-    found = list(check(tiny_runs.load(name, folder), data))
+    found = list(check(tiny_runs.load(name, folder, "train.max_length=2048"), data))
     assert [finding.name for finding in found] == ["settings", "base", "data", "examples"]
     assert not [finding.line() for finding in found if finding.problem]
     assert "12 examples" in found[2].told

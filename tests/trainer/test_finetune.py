@@ -56,7 +56,9 @@ def test_a_recipe_goes_from_records_to_an_answer(
     assert "Masked:" in said and "Learned:" in said and "step 2/2" in said
     record = run_record.read(out)
     figures = record.metrics["tuning"]
-    assert figures["loss"] > 0 and figures["examples"] == 12
+    assert figures["loss"] > 0
+    if not recipe.data.terminology.augment:  # which adds copies
+        assert figures["examples"] == 12
     assert (figures["trained_parameters"] == figures["parameters"]) == (recipe.lora is None)
     assert record.machine["device"] and record.machine["processes"] == "1"
     assert 0 <= figures["mean_token_accuracy"] <= 1
@@ -116,7 +118,7 @@ def test_a_variant_trains(name: str, setting: str, place: Path, tmp_path: Path) 
 def test_the_same_seed_gives_the_same_bytes(place: Path, tmp_path: Path) -> None:
     made = [
         tiny_runs.train(
-            recipe_of(place, "pubmedqa-llama2", "train.max_steps=3", "train.patience=0", f"seed={seed}"),
+            recipe_of(place, "clinical-llama2", "train.max_steps=3", "lora.bits=4", f"seed={seed}"),
             tmp_path / name, place / "records.jsonl",
         )
         for name, seed in (("one", 5), ("two", 5), ("three", 6))
@@ -128,23 +130,20 @@ def test_a_killed_run_goes_on_to_the_same_bytes_in_a_later_epoch(
     place: Path, tmp_path: Path
 ) -> None:
     settings = [
-        "train.max_steps=17",
-        "train.save_steps=2",
+        "train.max_steps=14",
+        "train.save_steps=3",
         "data.validation=0.2",
+        "lora.bits=4",
         "lora.dropout=0.1",
     ]
-    name = "pubmedqa-llama2"
+    name = "clinical-llama2"
     recipe = recipe_of(place, name, *settings)
     whole = tiny_runs.train(recipe, tmp_path / "whole", place / "records.jsonl")
     out = tmp_path / "killed"
     words = [sys.executable, *command(place, name, out, *settings)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as child:
-        for _ in range(1200):
-            if list(out.glob("work/checkpoint-*/trainer_state.json")) or child.poll() is not None:
-                break
-            time.sleep(0.05)
-        # Some steps later, so that the second epoch is reached.
-        while child.poll() is None and not (out / "work" / "checkpoint-8").is_dir():
+        # An epoch has five steps; this checkpoint may be whole or half-written.
+        while child.poll() is None and not (out / "work" / "checkpoint-6").is_dir():
             time.sleep(0.02)
         os.kill(child.pid, signal.SIGKILL)
         child.wait(timeout=60)
@@ -208,7 +207,8 @@ def test_a_loss_that_is_no_number_ends_the_training(place: Path, tmp_path: Path)
 
 
 def test_a_full_disk_is_told_in_one_line(place: Path, tmp_path: Path) -> None:
-    recipe = recipe_of(place, "terminology-mistral", "train.max_steps=2", "train.save_steps=1")
+    settings = ["train.max_steps=2", "train.save_steps=1", "lora.r=32"]
+    recipe = recipe_of(place, "clinical-llama2", *settings)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
