@@ -81,5 +81,6 @@ def provenance_line(facts: dict[str, Any]) -> str:
         f"prompt {facts['prompt_version']}" if facts.get("prompt_version") else "",
         f"card {facts['card']}" if facts.get("card") else "",
         "card not yet reviewed" if facts.get("reviewed") is False else "",
+        f"confidence {facts['confidence']}" if facts.get("confidence") else "",
     ]
     return " · ".join(piece for piece in pieces if piece)
