@@ -17,10 +17,10 @@ from medllm.errors import DataError
 from pydantic import ValidationError
 from rapidfuzz import process
 
-from medtrain.settings import AdapterSettings, TrainSettings, TuningRecipe
+from medtrain.settings import AdapterSettings, Settings, TrainSettings, TuningRecipe
 
 Value = bool | int | float | str
-_GROUPS = {"lora": AdapterSettings, "train": TrainSettings}
+_GROUPS: dict[str, type[Settings]] = {"lora": AdapterSettings, "train": TrainSettings}
 """What may be tried: the data must be the same in all trials."""
 _BOUNDS = ("low", "high", "step", "log")
 
@@ -155,16 +155,20 @@ def _range(file: Path, name: str, value: dict[str, Any]) -> Range:
         if key not in _BOUNDS:
             nearest = process.extractOne(str(key), _BOUNDS)[0]
             raise DataError(f"{file}: {name} has no {key}; did you mean {nearest}?")
-    low, high, step = (value.get(key) for key in _BOUNDS[:3])
-    for key, number in (("low", low), ("high", high)):
-        if not isinstance(number, int | float) or isinstance(number, bool):
-            raise DataError(f"{file}: {name} needs a number as {key}.")
+    low, high = (_number(file, name, key, value.get(key)) for key in ("low", "high"))
+    step = value.get("step")
     log = bool(value.get("log", False))
     if not low < high or (log and low <= 0):
         raise DataError(f"{file}: {name} needs low below high{', both above 0' if log else ''}.")
     if step is not None and (log or not isinstance(step, int | float) or step <= 0):
         raise DataError(f"{file}: {name} needs a step above 0, and none with log.")
     return Range(name, low, high, step, log)
+
+
+def _number(file: Path, name: str, key: str, number: Any) -> float:
+    if not isinstance(number, int | float) or isinstance(number, bool):
+        raise DataError(f"{file}: {name} needs a number as {key}.")
+    return number
 
 
 def _check(file: Path, recipe: TuningRecipe, name: str, value: Value) -> None:
