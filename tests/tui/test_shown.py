@@ -1,7 +1,6 @@
 """The line under an answer: where it comes from, and how sure the model is."""
 
 import pytest
-
 from medtui.shown import provenance_line
 
 
