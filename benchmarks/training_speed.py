@@ -5,7 +5,7 @@
 Same model (a random Llama), same LoRA, same records (parts of the built-in cards, so short
 and long ones), same batch of 8, one epoch; each side is a process of its own, in turns; the
 figure is the median. The plain script leaves SFTConfig at its defaults: examples padded as
-they come, activations computed twice, bf16 where transformers takes it for the processor. A
+they come, activations computed twice, bf16; only a processor it must be told of (use_cpu). A
 second baseline has activations kept and the precision that medtrain chooses, so what is left
 is batching alone. Tokens are those of the examples, padding is not counted. Target on two
 cores: at least 1.4 times the defaults.
@@ -22,6 +22,7 @@ from pathlib import Path
 
 PLAIN = """
 import json, sys
+import torch
 from datasets import Dataset
 from peft import LoraConfig
 from trl import SFTConfig, SFTTrainer
@@ -32,7 +33,8 @@ trainer = SFTTrainer(
     model=base,
     args=SFTConfig(
         output_dir=out, num_train_epochs=1, per_device_train_batch_size=8, learning_rate=2e-4,
-        save_strategy="no", report_to="none", disable_tqdm=True, **json.loads(settings),
+        save_strategy="no", report_to="none", disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(), **json.loads(settings),
     ),
     train_dataset=Dataset.from_list(data),
     peft_config=LoraConfig(
