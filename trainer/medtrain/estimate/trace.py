@@ -8,6 +8,7 @@ and TRL's head in tiles, and not from a rule about one architecture.
 
 import warnings
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,12 +89,14 @@ def step(
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cpu"):
+    with torch.device("meta"):
         model = build(recipe, config)
-        if precision in kinds and recipe.lora is not None:
-            # As in training: what is frozen in 16 bits, what is trained in 32.
-            model = model.to(kinds[precision])
-        weights.keep_trained_in_full(model)
+    if precision in kinds and recipe.lora is not None:
+        # As in training: what is frozen in 16 bits, what is trained in 32.
+        model = model.to(kinds[precision])
+    weights.keep_trained_in_full(model)
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.device("cpu"):
+        _put_on_processor(model)
         if checkpointing:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # newer transformers has another name for it
@@ -103,7 +106,7 @@ def step(
         inputs = inputs_of(batch)
         for _ in range(1 if recipe.train.accumulation == 1 else 2):
             # From the second batch of a step on, gradients are there from the beginning.
-            counter = _counter(config)
+            counter = _counter(config, model, inputs)
             with counter, torch.autocast("cpu", kinds.get(precision), precision in kinds):
                 loss = loss_of(model, inputs)
                 loss.backward()
@@ -120,6 +123,7 @@ def build(recipe: TuningRecipe, config: Any) -> Any:
     """The model as it is trained, with random weights, or none where the device is meta."""
     from copy import deepcopy
 
+    import torch
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
     from trl.trainer.utils import add_fused_lm_head
@@ -128,6 +132,9 @@ def build(recipe: TuningRecipe, config: Any) -> Any:
     shape = deepcopy(config)
     shape.dtype = "float32"
     model = (AutoModelForCausalLM if causal else AutoModelForSeq2SeqLM).from_config(shape)
+    if getattr(config, "scale_decoder_outputs", None) is False:
+        # T5 1.1 and Flan-T5 come with an output of their own, and are so loaded.
+        model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.lm_head.weight))
     if causal:
         add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
     if recipe.lora is None:
@@ -152,12 +159,29 @@ def loss_of(model: Any, inputs: dict[str, Any]) -> Any:
     return model(**inputs, use_cache=False).loss
 
 
+def _put_on_processor(model: Any) -> None:
+    """Gives a model of the meta device tensors on the CPU; shared ones stay shared."""
+    import torch
+
+    made: dict[int, Any] = {}
+    for module in model.modules():
+        for name, old in [*module._parameters.items(), *module._buffers.items()]:
+            if old is None:
+                continue
+            if id(old) not in made:
+                new = torch.empty(old.shape, dtype=old.dtype)
+                whole = isinstance(old, torch.nn.Parameter)
+                made[id(old)] = torch.nn.Parameter(new, old.requires_grad) if whole else new
+            group = module._parameters if name in module._parameters else module._buffers
+            group[name] = made[id(old)]
+
+
 def _gradients(model: Any) -> int:
     return sum(p.grad.untyped_storage().nbytes() for p in model.parameters() if p.grad is not None)
 
 
-def _counter(config: Any) -> Any:
-    """A mode of torch that counts the bytes of living tensors, and operations."""
+def _counter(config: Any, model: Any, inputs: dict[str, Any]) -> Any:
+    """A mode of torch that counts the bytes of new tensors while they live, and operations."""
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
     from torch.utils.flop_counter import flop_registry
@@ -165,12 +189,13 @@ def _counter(config: Any) -> Any:
     # TRL's head computes the logits in tiles of at most so many columns.
     widths = {config.get_text_config().vocab_size, 32768}
 
-    class Counter(TorchDispatchMode):
+    class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
             self.flops = self.now = self.peak = 0
             self.logits = self.logits_at_peak = 0
-            self.living: set[int] = set()
+            # A view of what was there before is nothing new.
+            self.living = _storages([*model.parameters(), *model.buffers(), *inputs.values()])
 
         def __torch_dispatch__(
             self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -207,6 +232,16 @@ def _counter(config: Any) -> Any:
             self.logits -= wide
 
     return Counter()
+
+
+def _storages(tensors: Iterable[Any]) -> set[int]:
+    """Which memory tensors and their gradients stand in."""
+    found = set()
+    for tensor in tensors:
+        for one in (tensor, getattr(tensor, "grad", None)):
+            if hasattr(one, "untyped_storage"):
+                found.add(one.untyped_storage()._cdata)
+    return found
 
 
 def _attention(query: Any, key: Any) -> int:

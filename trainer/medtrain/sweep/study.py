@@ -131,10 +131,9 @@ def _take_up(study: Any) -> None:
     waiting = [t.user_attrs.get("folder") for t in study.get_trials(states=(states.WAITING,))]
     for stopped in study.get_trials(states=(states.RUNNING,)):
         retries = stopped.user_attrs.get("retries", 0) + 1
-        folder = stopped.user_attrs.get("folder", _name(stopped.number))
-        # A trial that was stopped before all its settings were chosen is simply left.
-        whole = len(stopped.params) == len(study.user_attrs["space"])
-        if whole and folder not in waiting and retries <= _MOST_RETRIES:
+        # A trial without a folder was stopped before it was trained, and is simply left.
+        folder = stopped.user_attrs.get("folder")
+        if folder and folder not in waiting and retries <= _MOST_RETRIES:
             attributes = {"folder": folder, "retries": retries}
             study.enqueue_trial(stopped.params, user_attrs=attributes)
         study.tell(stopped.number, state=states.FAIL)
@@ -168,7 +167,7 @@ def _one(
     values: dict[str, Value] = {knob.name: knob.suggest(asked) for knob in knobs}
     told = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
     if "folder" not in asked.user_attrs:
-        asked.set_user_attr("folder", _name(asked.number))
+        asked.set_user_attr("folder", _next_name(study))
     folder = out / _TRIALS / asked.user_attrs["folder"]
     if (known := _known(study, asked)) is not None:
         _say(f"trial {place}: {told}: the same as before, {known.value:.4f}")
@@ -215,8 +214,10 @@ def _tidy(study: Any, out: Path) -> None:
                 shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _name(number: int) -> str:
-    return f"{number + 1:03d}"
+def _next_name(study: Any) -> str:
+    """Name of a new trial; one that was taken up again has kept its own."""
+    known = {t.user_attrs.get("folder") for t in study.get_trials(deepcopy=False)} - {None}
+    return f"{len(known) + 1:03d}"
 
 
 def _short(value: Value) -> str:
