@@ -164,7 +164,10 @@ def test_a_folder_is_searched_and_an_unknown_reader_has_a_neighbour(tmp_path: Pa
     assert "credentialed" in caught.value.hint and "physionet.org" in caught.value.hint
 
 
-def test_the_hub_is_not_reached_offline_and_that_is_said() -> None:
+def test_the_hub_is_not_reached_offline_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Both are read from the environment at import, which another test may have done.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match="neither here nor to be had from the Hub"):
         read("pubmedqa", "no-owner/no-such-data")
 
