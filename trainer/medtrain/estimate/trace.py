@@ -239,8 +239,9 @@ def _storages(tensors: Iterable[Any]) -> set[int]:
     found = set()
     for tensor in tensors:
         for one in (tensor, getattr(tensor, "grad", None)):
-            if hasattr(one, "untyped_storage"):
-                found.add(one.untyped_storage()._cdata)
+            storage = getattr(one, "untyped_storage", None)
+            if storage is not None:
+                found.add(storage()._cdata)
     return found
 
 
