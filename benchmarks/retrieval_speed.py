@@ -24,7 +24,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from medllm.embedding import TokenVectors, Vectors
+from medllm.embedding import Vectors
 from medllm.retrieval import words
 from medllm.retrieval.index import Index
 from numpy.typing import NDArray
@@ -58,10 +58,6 @@ class GeneratedVectors:
         made += self._centres[chance.integers(0, CLUSTERS, len(texts))]
         made /= np.linalg.norm(made, axis=1, keepdims=True)
         return made
-
-    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """Not used here."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Nothing to close."""

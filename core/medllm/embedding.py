@@ -48,16 +48,20 @@ class Embedder(Protocol):
         """
         ...
 
-    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """The vectors of each text's tokens; texts are cut and errors raised as by `embed`."""
-        ...
-
     def close(self) -> None:
         """Ends the host process at once; a later call starts it again."""
         ...
 
 
-def open_embedder(file: Path) -> Embedder:
+class TokenEmbedder(Embedder, Protocol):
+    """An embedder that gives the vectors of single tokens too."""
+
+    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """The vectors of each text's tokens; texts are cut and errors raised as by `embed`."""
+        ...
+
+
+def open_embedder(file: Path) -> TokenEmbedder:
     """The embedder in a GGUF file; its model is loaded when the first text comes.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from medllm import models, paths
-from medllm.embedding import Embedder, open_embedder
+from medllm.embedding import TokenEmbedder, open_embedder
 from medllm.engines.embedder import LlamaCppEmbedder
 from medllm.errors import EngineError, ModelError
 
@@ -36,18 +36,18 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def embedder(file: Path) -> Iterator[Embedder]:
+def embedder(file: Path) -> Iterator[TokenEmbedder]:
     found = open_embedder(file)
     yield found
     found.close()
 
 
-def test_what_it_is(embedder: Embedder, file: Path) -> None:
+def test_what_it_is(embedder: TokenEmbedder, file: Path) -> None:
     assert (embedder.name, embedder.dimension) == ("tiny-encoder", 256)
     assert embedder.sha256 == models.sha256(file)
 
 
-def test_one_vector_of_length_1_a_text(embedder: Embedder) -> None:
+def test_one_vector_of_length_1_a_text(embedder: TokenEmbedder) -> None:
     vectors = embedder.embed(TEXTS)
     assert vectors.shape == (len(TEXTS), 256) and vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
@@ -56,7 +56,7 @@ def test_one_vector_of_length_1_a_text(embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, 256)
 
 
-def test_texts_that_are_computed_together_don_t_change_each_other(embedder: Embedder) -> None:
+def test_texts_that_are_computed_together_don_t_change_each_other(embedder: TokenEmbedder) -> None:
     # More than go into one batch, and than go into one message, of all lengths.
     many = [f"{text} {'the lungs ' * (i % 40)}{i}" for i, text in enumerate(TEXTS * 60)]
     together = embedder.embed(many)
@@ -65,7 +65,7 @@ def test_texts_that_are_computed_together_don_t_change_each_other(embedder: Embe
         assert together[index] == pytest.approx(alone, abs=1e-3), many[index]
 
 
-def test_a_long_text_is_cut_at_the_context(embedder: Embedder) -> None:
+def test_a_long_text_is_cut_at_the_context(embedder: TokenEmbedder) -> None:
     long, longer = embedder.embed(["the heart " * 600, "the heart " * 6000])
     assert long == pytest.approx(longer, abs=1e-6)
     (tokens,) = embedder.embed_tokens(["the heart " * 600])
@@ -73,7 +73,7 @@ def test_a_long_text_is_cut_at_the_context(embedder: Embedder) -> None:
     assert tokens.marks.nonzero()[0].tolist() == [0, 511]
 
 
-def test_the_vectors_of_tokens_make_the_vector_of_the_text(embedder: Embedder) -> None:
+def test_the_vectors_of_tokens_make_the_vector_of_the_text(embedder: TokenEmbedder) -> None:
     whole = embedder.embed(TEXTS)
     for text, tokens, vector in zip(TEXTS, embedder.embed_tokens(TEXTS), whole, strict=True):
         ends = [0, len(tokens.marks) - 1]
@@ -82,7 +82,7 @@ def test_the_vectors_of_tokens_make_the_vector_of_the_text(embedder: Embedder) -
         assert vector == pytest.approx(mean / np.linalg.norm(mean), abs=1e-3), text
 
 
-def test_a_token_of_a_mark_s_name_is_text(embedder: Embedder) -> None:
+def test_a_token_of_a_mark_s_name_is_text(embedder: TokenEmbedder) -> None:
     (tokens,) = embedder.embed_tokens(["[SEP] the heart [CLS]"])
     assert tokens.marks.sum() == 2
 

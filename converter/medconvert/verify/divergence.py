@@ -11,13 +11,14 @@ find the same token likeliest. It runs in a process of its own:
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from medllm.errors import ConversionError
+from medllm.errors import ConversionError, MedLLMError
 from medllm.reference import builtin_cards
 
 from medconvert import child
@@ -157,11 +158,12 @@ def _compare(specification: Specification) -> dict[str, Any]:
     return {"files": files}
 
 
-def _main(file: Path) -> dict[str, Any]:
+def compared(compare: Callable[[Specification], dict[str, Any]], file: Path) -> dict[str, Any]:
+    """What a child process answers: the comparison that `file` specifies, or one line of error."""
     specification = Specification(**json.loads(file.read_text(encoding="utf-8")))
     try:
-        return _compare(specification)
-    except ConversionError as error:
+        return compare(specification)
+    except MedLLMError as error:
         return {"error": error.message}
     except Exception as error:  # whatever transformers or PEFT raise, the user gets one line
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -172,4 +174,4 @@ if __name__ == "__main__":
     from medllm import guard
 
     guard.install()
-    child.answer(_main(Path(sys.argv[1])))
+    child.answer(compared(_compare, Path(sys.argv[1])))

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from medllm.errors import ConversionError, MedLLMError
+from medllm.errors import ConversionError
 from medllm.reference import builtin_cards
 
 from medconvert import child, original, pooling
 from medconvert.checkpoint import Floats
-from medconvert.verify.divergence import Specification, held_texts
+from medconvert.verify.divergence import Specification, compared, held_texts
 
 _CARDS = 16
 
@@ -100,19 +100,8 @@ def _compare(specification: Specification) -> dict[str, Any]:
     return {"files": files}
 
 
-def _main(file: Path) -> dict[str, Any]:
-    specification = Specification(**json.loads(file.read_text(encoding="utf-8")))
-    try:
-        return _compare(specification)
-    except MedLLMError as error:
-        return {"error": error.message}
-    except Exception as error:  # whatever transformers or PEFT raise, the user gets one line
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return {"error": f"The original can't be run in transformers: {said}"}
-
-
 if __name__ == "__main__":
     from medllm import guard
 
     guard.install()
-    child.answer(_main(Path(sys.argv[1])))
+    child.answer(compared(_compare, Path(sys.argv[1])))

@@ -58,7 +58,7 @@ class LlamaCppEmbedder:
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
 
     def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """See `Embedder.embed_tokens`."""
+        """See `TokenEmbedder.embed_tokens`."""
         found: list[TokenVectors] = []
         with self._busy:
             for _kind, data, marks in self._answers(texts, pooled=False):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from medllm import paths
-from medllm.embedding import TokenVectors, Vectors
+from medllm.embedding import Vectors
 from medllm.errors import UsageError
 from medllm.retrieval import matching, search, vectors, words
 from medllm.retrieval.index import Index
@@ -33,9 +33,6 @@ class TopicVectors:
             for word, topic in TOPICS.items():
                 row[topic * 20 : topic * 20 + 20] += text.lower().count(word)
         return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True))
-
-    def embed_tokens(self, texts: Sequence[str]) -> list[TokenVectors]:
-        raise NotImplementedError
 
     def close(self) -> None: ...
 

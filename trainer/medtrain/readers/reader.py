@@ -1,6 +1,7 @@
 """What a reader is: a data set's published format, its licence and its terms of access."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +19,7 @@ FREE = "free"
 """Access: anybody may fetch it."""
 
 
-class Reader:
+class Reader(ABC):
     """A reader. Subclasses stand in `medtrain.readers`, each module with one as READER."""
 
     name: ClassVar[str]
@@ -69,13 +70,13 @@ class Reader:
         """The rows of one file."""
         yield from rows.of_file(file, self.keyed)
 
+    @abstractmethod
     def examples(self, row: Row) -> Iterator[Example]:
         """What is learned from one row; nothing where it has no answer.
 
         Raises:
             DataError: it is not as published; file and line are named.
         """
-        raise NotImplementedError
 
     def example(
         self, prompt: str | list[Message], answer: str, document: str, kind: str
