@@ -150,14 +150,13 @@ def texts_of(recipe: TuningRecipe, named: Path | None) -> Texts | None:
         recipe: names its data.
         named: a prepared folder or a JSONL file.
     """
-    if named is not None:
-        prepared = data.of_run(recipe, named, named)
-        examples, count = prepared.train, len(prepared.train)
-    elif recipe.data.reader in ("cards", "pairs", "dialogues") or _is_here(recipe):
-        examples = data.glance(recipe, None, 1_000_000).train
-        count = round(len(examples) * recipe.data.share * (1 - recipe.data.validation))
-    else:
+    built_in = recipe.data.reader in ("cards", "pairs", "dialogues")
+    if named is None and not built_in and not _is_here(recipe):
         return None
+    read = data.glance(recipe, named, 1_000_000)
+    examples, count = read.train, len(read.train)
+    if named is None:
+        count = round(count * recipe.data.share * (1 - recipe.data.validation))
     if not examples:
         return None
     some = examples[:: max(1, len(examples) // _GLANCED)]
