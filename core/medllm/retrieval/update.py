@@ -11,6 +11,7 @@ from medllm.errors import DataError, MedLLMError, UsageError
 from medllm.reference import builtin_cards
 from medllm.retrieval import store
 from medllm.retrieval.broken import Broken
+from medllm.retrieval.broken import roots as roots_of_broken
 from medllm.retrieval.folder import Listed, walk
 from medllm.retrieval.passages import cut
 from medllm.retrieval.readers import read
@@ -78,31 +79,38 @@ def update(base: sqlite3.Connection, folder: Path, progress: Progress | None = N
 
 
 def remove(base: sqlite3.Connection, folder: Path) -> int:
-    """Takes all files of a folder out of the index; gives their number.
+    """Takes all files of a folder out of the index, broken ones too; gives their number.
 
     Raises:
         UsageError: the index has none of it.
     """
     root = str(folder.expanduser().resolve())
     with store.writing(base):
-        rows = base.execute("SELECT id FROM file WHERE root = ?", (root,)).fetchall()
-        if not rows:
-            known = [row[0] for row in base.execute("SELECT DISTINCT root FROM file ORDER BY root")]
+        rows = base.execute("SELECT id, path FROM file WHERE root = ?", (root,)).fetchall()
+        broken = Broken(base, root)
+        paths = {path for _, path in rows} | broken.paths()
+        if not paths:
             raise UsageError(
                 f"The index has nothing of {folder}.",
-                f"It has: {', '.join(r for r in known if r != CARDS) or 'no folder'}.",
+                f"It has: {', '.join(r for r in _roots(base) if r != CARDS) or 'no folder'}.",
             )
         writer = Writer(base)
-        for (number,) in rows:
+        for number, _ in rows:
             writer.forget(number)
         writer.flush()
-        Broken(base, root).write()
-    return len(rows)
+        broken.write()
+    return len(paths)
+
+
+def _roots(base: sqlite3.Connection) -> list[str]:
+    """Whose files the index knows, those with nothing but broken ones included."""
+    rows = base.execute("SELECT DISTINCT root FROM file").fetchall()
+    return sorted({row[0] for row in rows} | set(roots_of_broken(base)))
 
 
 def _part(base: sqlite3.Connection, root: Path) -> None:
     """Sees to it that no file is in the index by two folders; the outer one stands."""
-    roots = [row[0] for row in base.execute("SELECT DISTINCT root FROM file")]
+    roots = _roots(base)
     for known in map(Path, roots):
         if known in root.parents:
             raise UsageError(f"{root} is inside {known}, which is indexed.", "Index that one.")

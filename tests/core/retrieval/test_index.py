@@ -182,6 +182,23 @@ def test_a_folder_that_is_taken_out_leaves_no_broken_file_behind(
     assert not index._base.execute("SELECT path FROM broken").fetchall()
 
 
+def test_a_folder_of_broken_files_alone_can_be_taken_out(index: Index, tmp_path: Path) -> None:
+    folder = tmp_path / "scans" / "old"
+    folder.mkdir(parents=True)
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    assert index.update(folder).read == 0
+    with pytest.raises(UsageError, match="nothing of") as caught:
+        index.remove(tmp_path / "elsewhere")
+    assert str(folder) in caught.value.hint
+    assert index.remove(folder) == 1
+    assert not index._base.execute("SELECT path FROM broken").fetchall()
+    with pytest.raises(UsageError, match="nothing of"):
+        index.remove(folder)
+    index.update(folder)
+    index.update(folder.parent)  # the outer one takes it over
+    assert index._base.execute("SELECT root FROM broken").fetchall() == [(str(folder.parent),)]
+
+
 def test_a_folder_that_changes_while_it_is_read_is_told(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
