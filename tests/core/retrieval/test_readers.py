@@ -40,6 +40,21 @@ def test_html_in_the_encoding_that_it_names(tmp_path: Path) -> None:
     assert "Ménière's" in readers.read(tmp_path / "a.html").text
 
 
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (b'<meta charset="iso-8859-1"><p>Crohn\x92s \x93test\x94', "Crohn’s “test”"),
+        (b'<meta charset="iso-8859-1"><p>Crohn\x92s \x81', "Crohn\x92s \x81"),
+        (b'<meta charset="utf-16"><p>gout', "gout"),  # in UTF-16 it could not be read
+        (b'<meta charset="utf-7"><p>gout +2AA-', "gout ?"),  # a lone surrogate
+        ("<p>gout".encode("utf-16"), "gout"),
+    ],
+)
+def test_html_that_names_its_encoding_loosely(tmp_path: Path, page: bytes, text: str) -> None:
+    (tmp_path / "a.html").write_bytes(page)
+    assert readers.read(tmp_path / "a.html").text.strip() == text
+
+
 def test_a_pdf_keeps_its_pages_and_tells_those_without_text(folder: Path) -> None:
     extract = readers.read(folder / "asthma.pdf")
     assert [section.page for section in extract.sections] == [1, 3]
@@ -64,6 +79,8 @@ def _encrypted(target: Path, folder: Path) -> None:
         ("a.html", b"<p>line\n<p>M\xe9ni\xe8re", "line 2: not utf-8 at byte"),
         ("a.html", b"<p>\0\0\0</p>", "this is not text"),
         ("a.html", b'<meta charset="klingon"><p>x', "klingon is not known"),
+        ("a.html", b'<meta charset="undefined"><p>x', "undefined is not known"),
+        ("a.html", b'<meta charset="hex"><p>x', "hex is not known"),
     ],
 )
 def test_broken_files_are_refused_in_one_line(

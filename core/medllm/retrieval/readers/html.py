@@ -15,6 +15,9 @@ _BLOCKS = frozenset(
 _UNSEEN = frozenset("script style template noscript svg".split())
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w-]{1,40})", re.IGNORECASE)
 _HEADING = re.compile(r"h[1-6]")
+_LATIN = frozenset({"iso-8859-1", "iso8859-1", "latin1", "latin-1", "us-ascii", "ascii"})
+_CONTROLS = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+"""Bytes that cp1252 lacks. The Encoding Standard reads pages that say iso-8859-1 as cp1252."""
 
 
 def read(file: Path) -> Extract:
@@ -40,22 +43,33 @@ def read(file: Path) -> Extract:
 
 
 def _decoded(file: Path, raw: bytes) -> str:
-    named = _CHARSET.search(raw[:4096])
-    encoding = named[1].decode("ascii") if named else "utf-8"
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif b"\0" in raw[:4096]:
-        raise DataError(f"{file}, line 1: this is not text.", "Name a page of HTML.")
+    encoding = _encoding(file, raw)
     try:
-        return raw.removeprefix(b"\xef\xbb\xbf").decode(encoding)
+        text = raw.removeprefix(b"\xef\xbb\xbf").decode(encoding)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{file}, line {line}: not {encoding} at byte {error.start + 1}.",
             "Save it as UTF-8.",
         ) from error
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:  # the latter by codecs such as idna
         raise DataError(f"{file}: the encoding {encoding} is not known.", "Use UTF-8.") from error
+    return text.encode("utf-8", "replace").decode()  # lone surrogates, which utf-7 lets through
+
+
+def _encoding(file: Path, raw: bytes) -> str:
+    """What the page is written in; a name that can't be true is read as browsers read it."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if b"\0" in raw[:4096]:
+        raise DataError(f"{file}, line 1: this is not text.", "Name a page of HTML.")
+    named = _CHARSET.search(raw[:4096])
+    encoding = named[1].decode("ascii").lower() if named else "utf-8"
+    if encoding.startswith("utf-16"):  # its name could not have been read
+        return "utf-8"
+    if encoding in _LATIN and not _CONTROLS.search(raw):
+        return "cp1252"
+    return encoding
 
 
 class _Page(HTMLParser):

@@ -32,7 +32,7 @@ def read(file: Path) -> Extract:
         raise StorageError(
             f"{file} can't be read: {error.strerror or error}.", "Check its name and rights."
         ) from error
-    except (Exception, RecursionError) as error:  # a broken PDF fails in any place of pypdf
+    except Exception as error:  # a broken PDF fails in any place of pypdf
         told = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{file}: this is no PDF that can be read ({told}).", "Mend it.") from error
 
