@@ -108,6 +108,9 @@ def test_each_recipe_opens_with_the_command_that_runs_it() -> None:
         (["template=family", "chat_family="], "chat_family"),
         (["base="], "base"),
         (["train.precision=int8"], "'bf16', 'fp16' or 'fp32'"),
+        (["data.specialities=[cardiolgy]"], "'cardiology'"),
+        (["data.reader=pubmedqa", "data.specialities=[cardiology]"], "cards, pairs and dialogues"),
+        (["data.reader=pairs", "data.ways=1"], "data.ways is for data.reader=cards"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_named(overrides: list[str], told: str) -> None:

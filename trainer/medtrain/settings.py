@@ -1,7 +1,9 @@
 """The settings of a recipe: what they mean, in which unit, and what they are by default."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
+from medllm.reference import Speciality
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["scratch", "causal", "seq2seq"]
@@ -51,7 +53,7 @@ class StageSettings(Settings):
     save_steps: int = Field(100, gt=0)
     """Steps between checkpoints."""
     max_steps: int = -1
-    """Ends the stage early, for trials; -1: the epochs decide."""
+    """Steps of the stage, whatever the epochs say, for trials; -1: the epochs decide."""
 
 
 class LoraSettings(Settings):
@@ -84,6 +86,8 @@ class AdapterSettings(LoraSettings):
             raise ValueError("lora.init=pissa and lora.dora can't be merged together: choose one")
         if self.init == "pissa" and self.bits == 4:
             raise ValueError("lora.init=pissa needs the weights themselves: set lora.bits=16")
+        if not self.targets:
+            raise ValueError("lora.targets names no layer: leave it out for all-linear")
         return self
 
 
@@ -102,13 +106,27 @@ class SourceSettings(Settings):
     """jsonl: which columns are prompt and completion, like {prompt: question}."""
     share: float = Field(1.0, gt=0, le=1)
     """Share of the documents that is used."""
+    specialities: list[Speciality] = []
+    """The project's own data: fields of medicine that are used; empty: all."""
+    ways: int = Field(0, ge=0)
+    """cards: how many of the ways to ask for each card are used; 0: all."""
+
+    @model_validator(mode="after")
+    def _fits_the_reader(self) -> "SourceSettings":
+        if self.columns and self.reader != "jsonl":
+            raise ValueError("data.columns is for data.reader=jsonl: other formats have their own")
+        if self.specialities and self.reader not in ("cards", "pairs", "dialogues"):
+            raise ValueError("data.specialities is for the readers cards, pairs and dialogues")
+        if self.ways and self.reader != "cards":
+            raise ValueError("data.ways is for data.reader=cards")
+        return self
 
 
 class TerminologySettings(Settings):
     """What is done to the medical terms of the examples."""
 
     normalise: bool = False
-    """Terms that are surely linked get their preferred names."""
+    """Surely linked terms get their preferred names; sure abbreviations are written out."""
     augment: list[Literal["preferred", "mask", "synonym", "rare-mask"]] = []
     """Kinds of changed copies that are added to the training examples."""
     rare: int = Field(1, ge=1)
@@ -140,7 +158,7 @@ class TrainSettings(Settings):
 
     epochs: float = Field(1, gt=0)
     max_steps: int = Field(-1, ge=-1)
-    """Ends the training early, for trials; -1: the epochs decide."""
+    """Steps of the training, whatever the epochs say, for trials; -1: the epochs decide."""
     learning_rate: float = Field(2e-4, gt=0)
     """Peak."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -221,6 +239,18 @@ class TuningRecipe(Recipe):
     train: TrainSettings = TrainSettings()
     extra: dict[str, Any] = Field(default_factory=dict)
     """Settings of TRL's SFTConfig or transformers' Seq2SeqTrainingArguments, by their names."""
+
+    def changed(self, values: Mapping[str, Any]) -> "TuningRecipe":
+        """The recipe with other values, by names like `lora.r`.
+
+        Raises:
+            ValidationError: pydantic's, where they don't go together.
+        """
+        content = self.model_dump()
+        for name, value in values.items():
+            group, setting = name.split(".")
+            content[group] = {**(content[group] or {}), setting: value}
+        return TuningRecipe.model_validate(content)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TuningRecipe":

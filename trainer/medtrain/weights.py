@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medllm.errors import TrainingError, UsageError
+from medllm.errors import DataError, TrainingError, UsageError
+from rapidfuzz import process
 
-from medtrain.device import Device, Precision
+from medtrain.device import Device, Precision, ran_out_of_memory
 from medtrain.settings import AdapterSettings, TuningRecipe
 
 
@@ -14,16 +15,17 @@ def open_model(folder: Path, recipe: TuningRecipe, device: Device, precision: Pr
     """The base's weights, ready to be trained or to get an adapter.
 
     Raises:
-        UsageError: they can't be read.
+        UsageError: they can't be read, or some are missing.
         TrainingError: they don't fit into memory.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     frozen = recipe.lora is not None
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
-    # What is trained is kept in 32 bits; what is frozen may stand in fewer, where that is fast.
-    kind = kinds[precision] if frozen and device.kind != "cpu" else torch.float32
+    # What is trained is kept in 32 bits; what is frozen stands in those of the computation.
+    kind = kinds[precision] if frozen else torch.float32
     settings: dict[str, Any] = {"dtype": kind, "local_files_only": True, "use_safetensors": True}
     if recipe.lora is not None and recipe.lora.bits == 4:
         settings["quantization_config"] = four_bit(kinds[precision], device)
@@ -31,15 +33,22 @@ def open_model(folder: Path, recipe: TuningRecipe, device: Device, precision: Pr
         settings["device_map"] = {"": torch.cuda.current_device()} if not device.sharded else None
     reader = AutoModelForCausalLM if recipe.kind == "causal" else AutoModelForSeq2SeqLM
     try:
-        return reader.from_pretrained(folder, **settings)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise TrainingError(
-            f"The base {recipe.base} does not fit into memory.",
-            "Use --set lora.bits=4, or a smaller base.",
-        ) from error
-    except (OSError, ValueError, KeyError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise UsageError(f"The base {recipe.base} can't be read: {told}") from error
+        model, told = reader.from_pretrained(folder, output_loading_info=True, **settings)
+    except (MemoryError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if ran_out_of_memory(error):
+            raise TrainingError(
+                f"The base {recipe.base} does not fit into memory.",
+                "Use --set lora.bits=4, or a smaller base.",
+            ) from error
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"The base {recipe.base} can't be read: {reason}") from error
+    if missing := sorted(told["missing_keys"]):
+        # Transformers would draw them at random, and say so in a warning alone.
+        raise UsageError(
+            f"The base {recipe.base} lacks {len(missing)} of its weights, {missing[0]} among them.",
+            "Fetch it again, or take another.",
+        )
+    return model
 
 
 def four_bit(kind: Any, device: Device) -> Any:
@@ -54,6 +63,29 @@ def four_bit(kind: Any, device: Device) -> Any:
         # FSDP shards tensors of one type only.
         **({"bnb_4bit_quant_storage": kind} if device.sharded == "FSDP" else {}),
     )
+
+
+def add_adapter(model: Any, lora: AdapterSettings, kind: str) -> Any:
+    """The model with an adapter in it, which alone is trained.
+
+    Raises:
+        DataError: `lora.targets` names a layer that the model does not have.
+    """
+    import torch
+    from peft import get_peft_model
+
+    modules = model.named_modules()
+    names = [name for name, module in modules if isinstance(module, torch.nn.Linear)]
+    for target in () if isinstance(lora.targets, str) else lora.targets:
+        # PEFT passes over a name that fits nothing, if another one fits.
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            known = sorted({name.rpartition(".")[2] for name in names})
+            nearest = process.extractOne(target, known)[0]
+            raise DataError(
+                f"lora.targets: the base has no linear layer {target}; did you mean {nearest}?",
+                f"There are: {', '.join(known)}.",
+            )
+    return get_peft_model(model, adapter_config(lora, kind))
 
 
 def adapter_config(lora: AdapterSettings, kind: str) -> Any:

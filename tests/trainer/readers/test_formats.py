@@ -1,10 +1,13 @@
 """Each published format, read from a small file of it, and from the public data where it is."""
 
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from medeval.tasks.pubmedqa import PubMedQA
-from medllm.errors import UsageError
+from medllm.errors import DataError, UsageError
+from medllm.reference import Speciality, builtin_cards
 from medtrain import readers
 from medtrain.examples import Example
 from medtrain.readers.reader import FREE
@@ -35,6 +38,10 @@ EXPECTED = {
     ],
     "clicr": [("Which words fill the gap @placeholder?", "psoriasis", "clicr:bcr-1", "cloze")],
     "bioread": [("XXXXXX carries oxygen .", "haemoglobin", "bioread:", "cloze")],
+    "bioread-part": [
+        ("XXXXXX carries oxygen .", "haemoglobin", "bioread:", "cloze"),
+        ("Fever needs XXXXXX .", "rest", "bioread:", "cloze"),
+    ],
     "bioread-biomrc": [("fill the gap XXXX?", "migraine", "bioread:", "cloze")],
     "pubmedqa": [
         ("one word: yes, no or maybe", "yes", "pubmedqa:101", "choice"),
@@ -53,12 +60,18 @@ EXPECTED = {
     ],
     "chexpert": [
         (
-            "Frontal AP, Female, 68 years",
+            "Frontal AP, Female, 31 years",
             "Present: cardiomegaly, support devices.\nUncertain: edema.\nAbsent: pneumothorax.",
-            "chexpert:patient00001",
+            "chexpert:patient90001",
             "findings",
         ),
-        ("Lateral, Male, 40 years", "No finding of disease.", "chexpert:patient00002", "findings"),
+        ("Lateral, Male, 40 years", "No finding of disease.", "chexpert:patient90002", "findings"),
+    ],
+    "chexpert-plus": [
+        ("Findings:\nClear lungs.\nNormal heart.", "Normal.", "chexpert:patient90003", "impression"),
+    ],
+    "chexpert-labels": [
+        ("Chest radiograph:\nNo Finding:\n", "Present: edema.", "chexpert:patient90004", "findings"),
     ],
     "chat": [
         ("Hi?", "Hello.", "chat:", "dialogue"),
@@ -85,6 +98,39 @@ def test_the_marks_of_the_source_are_not_learned(files: dict[str, Path]) -> None
     (found,) = read("clicr", files["clicr"])
     assert "had psoriasis and was treated." in found.prompt[0]["content"]
     assert "__" not in found.prompt[0]["content"]
+
+
+def test_a_table_in_two_forms_is_read_once(files: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "ehr-ds-qa"
+    folder.mkdir()
+    for layout in ("ehr-ds-qa", "ehr-ds-qa-csv"):
+        files[layout].rename(folder / files[layout].name)
+    assert len(read("ehr-ds-qa", folder)) == len(EXPECTED["ehr-ds-qa"])
+    (folder / "mimic_iv_note_qa.json").unlink()
+    assert len(read("ehr-ds-qa", folder)) == len(EXPECTED["ehr-ds-qa"])
+
+
+def test_instances_of_validation_and_of_tests_are_not_learned(tmp_path: Path) -> None:
+    for name in ("train/xx00", "valid/xx00", "test/xx00", "train_part_0.txt", "test_part_0.txt"):
+        file = tmp_path / "bioread_lite" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(published.BIOREAD.replace("oxygen", name))
+    asked = [example.prompt[0]["content"] for example in read("bioread", tmp_path)]
+    assert len(asked) == 2
+    assert "carries train/xx00 ." in asked[0] and "carries train_part_0.txt ." in asked[1]
+    assert len(read("bioread", tmp_path / "bioread_lite" / "test")) == 1, "named itself"
+    for name in ("train/xx00", "train_part_0.txt"):
+        (tmp_path / "bioread_lite" / name).unlink()
+    with pytest.raises(UsageError, match="nothing but validation and tests"):
+        read("bioread", tmp_path)
+
+
+def test_a_text_without_instances_is_not_held_in_memory(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medtrain.readers.bioread.LONGEST", 100)
+    with pytest.raises(DataError, match="line 1: an instance begins here without end"):
+        read("bioread", files["bioread-part"])
 
 
 def test_both_layouts_of_pubmedqa_say_the_same(files: dict[str, Path]) -> None:
@@ -124,6 +170,33 @@ def test_a_card_is_asked_for_in_every_way(files: dict[str, Path]) -> None:
     found = read("cards", files["cards"])
     assert len({e.prompt[0]["content"] for e in found}) == len(found) >= 5
     assert len({e.completion for e in found}) == len({e.document for e in found}) == 1
+
+
+def test_some_ways_to_ask_differ_from_card_to_card_and_the_test_split_is_kept_away() -> None:
+    cards = {card.id: card for card in builtin_cards()}
+    found = read("cards", "", ways=2)
+    asked = Counter(e.document.removeprefix("cards:") for e in found)
+    assert set(asked) == {name for name, card in cards.items() if card.split != "test"}
+    assert set(asked.values()) == {2}
+    everything = {(e.document, e.prompt[0]["content"]) for e in read("cards", "")}
+    assert {(e.document, e.prompt[0]["content"]) for e in found} <= everything
+    begins = Counter(e.prompt[0]["content"].split()[0] for e in found)
+    assert len(begins) >= 4, "the same few ways are taken for every card"
+
+
+@pytest.mark.parametrize("name", ["cards", "pairs", "dialogues"])
+def test_a_field_of_medicine_alone_can_be_trained(name: str) -> None:
+    fields: tuple[Speciality, ...] = get_args(Speciality)
+    every = {e.document for e in read(name, "")}
+    by_field = {
+        field: {e.document for e in read(name, "", specialities=[field])} for field in fields
+    }
+    assert by_field["cardiology"] and by_field["neurology"]
+    assert sum(map(len, by_field.values())) == len(every)
+    assert set().union(*by_field.values()) == every
+    assert {e.document for e in read(name, "", specialities=["cardiology", "neurology"])} == (
+        by_field["cardiology"] | by_field["neurology"]
+    )
 
 
 def test_the_built_in_data_are_there() -> None:

@@ -65,7 +65,7 @@ def of(
     # A layer in 4 bits stands in full while it is multiplied.
     opened = counts.largest_linear * (4 if precision == "fp32" else 2) if rounded else 0
     return Memory(
-        weights=_weights(recipe, device, precision, counts),
+        weights=_weights(recipe, precision, counts),
         adapter=0 if whole else counts.trained * 4,
         gradients=counts.trained * 4,
         optimizer=int(counts.trained * _ADAM.get(optimizer, 8)),
@@ -75,12 +75,12 @@ def of(
     )
 
 
-def _weights(recipe: TuningRecipe, device: Device, precision: Precision, counts: Counts) -> int:
-    """What is trained is kept in 32 bits; what is frozen in those of the computation, on a GPU."""
+def _weights(recipe: TuningRecipe, precision: Precision, counts: Counts) -> int:
+    """What is trained is kept in 32 bits; what is frozen in those of the computation."""
     if recipe.lora is None:
         return counts.total * 4
     base = counts.total - counts.trained
-    each = 4 if device.kind == "cpu" or precision == "fp32" else 2
+    each = 4 if precision == "fp32" else 2
     if recipe.lora.bits == 16:
         return base * each
     return int(counts.frozen_linear * _NF4 + (base - counts.frozen_linear) * each)

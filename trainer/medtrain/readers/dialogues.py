@@ -32,7 +32,7 @@ class Dialogues(Reader):
         content = row.read()
         name = str(row.field(content, "id"))
         spoken = turns.read(row.field(content, "turns"), row.where)
-        if content.get("reviewed", True):
+        if content.get("reviewed", True) and self.is_wanted(content.get("speciality", "")):
             for prompt, answer in turns.answers(spoken):
                 yield self.example(prompt, answer, name, "dialogue")
 

@@ -31,7 +31,7 @@ class Pairs(Reader):
         """The question and its answer."""
         content = row.read()
         question, answer = row.field(content, "question"), row.field(content, "answer")
-        if content.get("reviewed", True):
+        if content.get("reviewed", True) and self.is_wanted(content.get("speciality", "")):
             yield self.example(question, answer, str(row.field(content, "id")), "question")
 
 

@@ -78,6 +78,10 @@ class Reader(ABC):
             DataError: it is not as published; file and line are named.
         """
 
+    def is_wanted(self, speciality: str) -> bool:
+        """Whether the recipe uses that field of medicine."""
+        return not self.source.specialities or speciality in self.source.specialities
+
     def example(
         self, prompt: str | list[Message], answer: str, document: str, kind: str
     ) -> Example:
