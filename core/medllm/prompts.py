@@ -84,6 +84,7 @@ ALIKE = "Are these two patients alike in their illness? Answer yes or no."
 RELEVANT = "Which of these articles matters most for the care of this patient?"
 TITLE = "Which title would a report on this patient have?"
 FINDINGS = "What do the labels of this radiograph say, finding by finding?"
+IMPRESSION = "What is the impression that these findings give?"
 
 
 def on_text(kind: str, text: str, question: str) -> str:

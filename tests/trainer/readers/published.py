@@ -50,8 +50,10 @@ MEDQA = {
 }  # fmt: skip
 NOTE = {
     "original_id": 7, "note": "Name: ___. Admitted with a broken leg.", "extended_context": False,
-    "note_id": "1-DS-2", "subject_id": 1, "hadm_id": 3,
-    "qa_pairs": [{"question": "Why was the patient admitted?", "answer": "A broken leg."},
+    "note_id": "1-DS-2", "subject_id": 1, "hadm_id": 3, "note_type": "DS", "human_verified": True,
+    "qa_pairs": [{"question": "Why was the patient admitted?", "answer": "A broken leg.",
+                  "correct": True},
+                 {"question": "Which arm broke?", "answer": "The left one.", "correct": False},
                  {"question": "Which bone?", "answer": "The note says leg."}],
 }  # fmt: skip
 CLICR = {
@@ -67,12 +69,16 @@ BIOREAD = (
     f"@entity1 is found in @entity2 .\n{_LINE}\nXXXXXX carries oxygen .\n{_LINE}\n"
     f"@entity1: haemoglobin\n@entity2: red blood cells\n{_LINE}\n@entity1: haemoglobin\n"
 )
+BIOREAD_PART = (
+    f"{BIOREAD}{'=' * 30}\n@entity4 follows = @entity7 .\n{_LINE}\nFever needs XXXXXX .\n{_LINE}\n"
+    f"@entity4:rest\n@entity7:work\n{_LINE}\n@entity4:rest\n{'=' * 30}\n"
+)
 BIOMRC = {
     "abstract": "@entity9 hurts.", "title": "Relief of XXXX.", "answer": "@entity9 :: x",
     "entities_list": ["@entity9 :: ('MESH:D1', 'Disease') :: ['migraine', 'Migraine']"],
 }  # fmt: skip
 HEALTHQA = (
-    "1\twhat is flu ?\tFlu is an infection of the airways .\n0\twhat is flu ?\tBones are hard .\n"
+    "1\twhat is flu ?\tFlu is an infection of the airways .,\n0\twhat is flu ?\tBones are hard .,\n"
 )
 _FINDINGS = (
     "No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,Lung Lesion,Edema,"
@@ -81,10 +87,26 @@ _FINDINGS = (
 )
 CHEXPERT = (
     f"Path,Sex,Age,Frontal/Lateral,AP/PA,{_FINDINGS}\n"
-    "CheXpert-v1.0/train/patient00001/study1/view1.jpg,Female,68,Frontal,AP,"
+    "CheXpert-v1.0/train/patient90001/study1/view1.jpg,Female,31,Frontal,AP,"
     ",,1.0,,,-1.0,,,,0.0,,,,1.0\n"
-    "CheXpert-v1.0/train/patient00002/study1/view1.jpg,Male,40,Lateral,,1.0,,,,,,,,,,,,,\n"
+    "CheXpert-v1.0/train/patient90002/study1/view1.jpg,Male,40,Lateral,,1.0,,,,,,,,,,,,,\n"
 )
+_PLUS = {
+    "path_to_image": "train/patient90003/study1/view1_frontal.jpg", "frontal_lateral": "Frontal",
+    "deid_patient_id": "patient90003", "report": "FINDINGS: ...", "section_findings": "",
+    "section_impression": "", "age": 50.0, "sex": "Male", "split": "train",
+}  # fmt: skip
+CHEXPERT_PLUS = [
+    _PLUS | {"section_findings": "Clear lungs.\nNormal heart.", "section_impression": "Normal."},
+    _PLUS | {"section_impression": "Without findings."},
+    _PLUS | {"section_findings": "Held out.", "section_impression": "Held.", "split": "valid",
+             "path_to_image": "valid/patient90009/study1/view1_frontal.jpg"},
+]  # fmt: skip
+_UNSAID = dict.fromkeys(_FINDINGS.split(","))
+CHEXPERT_LABELS = [
+    _UNSAID | {"path_to_image": f"{split}/patient90004/study1/view1_frontal.jpg", "Edema": 1.0}
+    for split in ("train", "valid")
+]
 
 
 def write(folder: Path) -> dict[str, Path]:
@@ -117,17 +139,21 @@ def write(folder: Path) -> dict[str, Path]:
         "medqa-mirage": _whole(folder / "benchmark.json", {
             "mmlu": {"0": {"question": "?"}},
             "medqa": {"0000": {k: MEDQA[k] for k in ("question", "options")} | {"answer": "B"}}}),
-        "ehr-ds-qa": _whole(folder / "ehr.json", [NOTE]),
-        "ehr-ds-qa-csv": _table(folder / "ehr.csv", [NOTE]),
+        "ehr-ds-qa": _whole(folder / "mimic_iv_note_qa.json", [NOTE]),
+        "ehr-ds-qa-csv": _table(folder / "mimic_iv_note_qa.csv", [NOTE]),
         "pmc-patients": _whole(folder / "PMC-Patients.json", PATIENTS),
         "pmc-patients-csv": _table(folder / "PMC-Patients.csv", PATIENTS),
         "clicr": _whole(folder / "train1.0.json", CLICR),
         "bioread": folder / "xx0001",
+        "bioread-part": folder / "train_part_0.txt",
         "bioread-biomrc": _lines(folder / "biomrc.jsonl", [BIOMRC]),
         "healthqa": folder / "pinfo-mz-train.txt",
         "chexpert": folder / "train.csv",
+        "chexpert-plus": _table(folder / "df_chexpert_plus_240401.csv", CHEXPERT_PLUS),
+        "chexpert-labels": _lines(folder / "findings_fixed.json", CHEXPERT_LABELS),
     }  # fmt: skip
     made["bioread"].write_text(BIOREAD)
+    made["bioread-part"].write_text(BIOREAD_PART)
     made["healthqa"].write_text(HEALTHQA)
     made["chexpert"].write_text(CHEXPERT)
     return made

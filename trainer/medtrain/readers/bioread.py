@@ -1,11 +1,15 @@
 """BioRead and BioReadLite: gaps in sentences of articles, with entities to choose from.
 
-Pappas, Androutsopoulos and Papageorgiou 2018, LREC. A file an instance, in folders train, valid
-and test: context, question, entities and answer, in this order, with a line of thirty hyphens
-between them. Entities stand as @entityN; their list has lines `@entityN: name`, and the answer
-is one of these lines; the gap is XXXXXX. So it is read by a converter of other people
-(https://github.com/kiendang/bioread); the published archive itself was not seen. The answer
-that is learned is the name, where the list has one.
+Pappas, Androutsopoulos and Papageorgiou 2018, LREC. Text files, in parts (bioread_lite/
+train_part_0.txt), for train, validation and test. A line of thirty = signs stands between two
+instances, a line of thirty hyphens between the four parts of each: context, question, entities
+and answer. Entities stand as @entityN; their list has lines `@entityN:name`, and the answer is
+one of these lines; the gap is XXXXXX. Files of one instance each, as csplit cuts them (xx00),
+are read too. The answer that is learned is the name, where the list has one.
+
+So it is read by the code of others who have the files (https://github.com/kiendang/bioread, and a
+parser that names train_part_0.txt); they were not seen here. The code of its authors
+(https://github.com/dpappas/BIOREAD_code) reads pickles made of them, which are not read here.
 
 JSON with the columns of BIOMRC, by the same group (abstract, title, entities_list, answer), is
 read too, as its page on the Hub has it (nlpaueb/biomrc).
@@ -17,14 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from medllm import prompts
-from medllm.errors import DataError
+from medllm.errors import DataError, UsageError
 
 from medtrain.examples import Example
 from medtrain.readers import rows
 from medtrain.readers.reader import Reader, text_id
 from medtrain.readers.rows import Row
 
+LONGEST = 1 << 24
+"""Characters; what is longer is no instance but another kind of file."""
+_AFTER = re.compile(r"={30}\s*")
 _BETWEEN = re.compile(r"^-{30}-*\s*$", re.MULTILINE)
+_HELD_OUT = re.compile(r"valid|dev|test", re.IGNORECASE)
 _ENTITY = re.compile(r"@entity\d+")
 _GAP = "XXXXXX"
 
@@ -34,19 +42,42 @@ class BioRead(Reader):
 
     name = "bioread"
     about = "BioRead (16.4 million gaps) and BioReadLite (900,000), from articles of PMC"
-    licence = "see its page"
-    access = "see its page"
-    url = "http://nlp.cs.aueb.gr/publications.html"
-    files = ("xx*", "train/*", "*.json", "*.jsonl", "*.parquet")
+    licence = "not known (see its page)"
+    access = "from the Internet Archive, as users of it tell; its terms are not known"
+    url = "https://archive.org/details/bioread_dataset.tar"
+    files = ("train*", "train*/*", "xx*", "*.json", "*.jsonl", "*.parquet")
     near = False
 
+    def inputs(self) -> list[Path]:
+        """Its files, without those that were made for validation and for tests."""
+        found = super().inputs()
+        root = Path(self.source.path).expanduser()
+        kept = [
+            file for file in found if not any(map(_HELD_OUT.match, file.relative_to(root).parts))
+        ]
+        if found and not kept:
+            raise UsageError(
+                f"{self.source.path} holds nothing but validation and tests.",
+                "Name the file itself.",
+            )
+        return kept
+
     def rows_of(self, file: Path) -> Iterator[Row]:
-        """One row, or, of a JSON file, several."""
+        """A row an instance."""
         if file.suffix in (".json", ".jsonl", ".parquet"):
             yield from rows.of_file(file)
             return
-        text = "".join(line for _, line in rows.text_lines(file))
-        yield Row(f"{file}, line 1", {"text": text})
+        began, lines, size = 1, list[str](), 0
+        for number, line in rows.text_lines(file):
+            if not _AFTER.fullmatch(line):
+                lines.append(line)
+                size += len(line)
+                if size > LONGEST:
+                    raise DataError(f"{file}, line {began}: an instance begins here without end.")
+                continue
+            yield from _row(file, began, lines)
+            began, lines, size = number + 1, [], 0
+        yield from _row(file, began, lines)
 
     def examples(self, row: Row) -> Iterator[Example]:
         """The gap, and the entity that fills it."""
@@ -87,8 +118,15 @@ class BioRead(Reader):
         return self.example(prompt, filling, text_id(context), "cloze")
 
 
+def _row(file: Path, began: int, lines: list[str]) -> Iterator[Row]:
+    """An instance, where there is more than empty lines."""
+    text = "".join(lines)
+    if text.strip():
+        yield Row(f"{file}, line {began}", {"text": text})
+
+
 def _named(line: Any) -> tuple[str, str] | None:
-    """Mark and name of a line `@entity3: name`, or `@entity3 :: (id, type) :: ['name', ...]`."""
+    """Mark and name of a line `@entity3:name`, or `@entity3 :: (id, type) :: ['name', ...]`."""
     mark = _ENTITY.match(str(line).strip())
     if not mark:
         return None

@@ -1,10 +1,12 @@
 """CliCR: gaps in what is learned from a case report, filled from the report.
 
-Šuster and Daelemans 2018, NAACL. The format is that of its code
-(https://github.com/clips/clicr): {"version", "data": [{"source", "document": {"title",
-"context", "qas": [{"id", "query", "answers": [{"text", "origin", ...}]}]}}]}. Entities stand
-between BEG__ and __END; the gap is @placeholder; the answer of origin "dataset" is the one
-that the report has, those of "UMLS" are its synonyms.
+Šuster and Daelemans 2018, NAACL. train1.0.json, dev1.0.json and test1.0.json: {"version", "data":
+[{"source", "document": {"title", "context", "qas": [{"id", "query", "answers": [{"text", "cui",
+"sem_type", "origin"}]}]}}]}. Entities stand between BEG__ and __END; the gap is @placeholder; the
+answer of origin "dataset" is the one that the report has, those of "UMLS" are its synonyms.
+
+So its authors' code writes it (https://github.com/clips/clicr, dataset-code/
+build_json_dataset.py), and their page tells the terms. The files were not seen.
 """
 
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ class CliCR(Reader):
 
     name = "clicr"
     about = "CliCR: about 100,000 gaps to fill from clinical case reports"
-    licence = "free for research (see its page)"
+    licence = "free for research, by agreement with BMJ Case Reports (see its page)"
     access = "asked for by e-mail from its authors; the address is on its page"
     url = "https://github.com/clips/clicr"
     files = ("train*.json",)

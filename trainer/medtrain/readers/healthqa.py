@@ -1,8 +1,14 @@
 """HealthQA: questions of consumers, answered by articles of a health site.
 
-Zhu, Ahuja, Wei and Reddy 2019, WWW. The format is that which its code reads
-(https://github.com/mingzhu0527/HAR): pinfo-mz-train.txt with label, query and document text,
-separated by tabs; label 1 means that the document answers the query.
+Zhu, Ahuja, Wei and Reddy 2019, WWW. pinfo-mz-train.txt, pinfo-mz-dev.txt and pinfo-mz-test.txt
+have a line for each query and text: label, query and text of a document, separated by tabs, the
+words by blanks. Label 1 means that the text answers the query; nine lines with label 0 follow.
+A comma stands after each text, which is no part of it.
+
+So its authors' code writes and reads it (https://github.com/mingzhu0527/HAR,
+data/pinfo/data_prepro.py), and so do others read the files that they were given
+(https://github.com/sebastianarnold/TeXoo, HealthQAReader.java; claws-lab/XLingEval). The files
+were not seen.
 """
 
 from collections.abc import Iterator
@@ -21,7 +27,7 @@ class HealthQA(Reader):
 
     name = "healthqa"
     about = "HealthQA: questions of consumers, answered by articles of a health site"
-    licence = "see its page"
+    licence = "not known (its authors' page names none)"
     access = "asked for by e-mail from its authors; the address is on its page"
     url = "https://github.com/mingzhu0527/HAR"
     files = ("*-mz-train.txt",)
@@ -40,6 +46,7 @@ class HealthQA(Reader):
             raise DataError(f"{row.where}: this is not label, query and text, with tabs between.")
         label, query, text = columns
         if int(label) == 1:
+            text = text.strip().removesuffix(",").rstrip()
             yield self.example(query, text, text_id(text), "question")
 
 
