@@ -32,13 +32,12 @@ def model_of(base: Path, recipe: TuningRecipe, device: Device) -> Any:
 
     Raises:
         UsageError: the base can't be read.
+        DataError: it lacks a layer that the recipe names.
         TrainingError: it doesn't fit into memory.
     """
-    from peft import get_peft_model
-
     model = weights.open_model(base, recipe, device, devices.precision(recipe.train, device))
     if recipe.lora is not None:
-        model = get_peft_model(model, weights.adapter_config(recipe.lora, recipe.kind))
+        model = weights.add_adapter(model, recipe.lora, recipe.kind)
     weights.keep_trained_in_full(model)
     return model
 
@@ -120,6 +119,19 @@ def trainer_of(
     return trainer
 
 
+def check_patience(recipe: TuningRecipe, validates: bool) -> None:
+    """Refuses to wait for a better validation where there is none.
+
+    Raises:
+        TrainingError: there is nothing to validate on.
+    """
+    if recipe.train.patience and not validates:
+        raise TrainingError(
+            "train.patience needs examples to validate on, and there are none.",
+            "Set data.validation above 0, or train.patience=0.",
+        )
+
+
 def told(recipe: TuningRecipe, device: Device, settled: Settled, model: Any) -> dict[str, str]:
     """What is trained, where and how, in lines by what they are about."""
     share = weights.share_of(model)
@@ -143,8 +155,7 @@ def told(recipe: TuningRecipe, device: Device, settled: Settled, model: Any) -> 
 
 def _total(train: TrainSettings, examples: int, step: int) -> int:
     """Steps of the training, by the examples of a step."""
-    steps = int(train.epochs * -(-examples // step))
-    return min(steps, train.max_steps) if train.max_steps > 0 else steps
+    return train.max_steps if train.max_steps > 0 else int(train.epochs * -(-examples // step))
 
 
 def _callbacks(recipe: TuningRecipe, validates: bool) -> list[Any]:
@@ -153,12 +164,6 @@ def _callbacks(recipe: TuningRecipe, validates: bool) -> list[Any]:
     from medtrain.progress import ProgressView
     from medtrain.trainers import Patience
 
+    check_patience(recipe, validates)
     made: list[Any] = [ProgressView("tuning")] if PartialState().is_main_process else []
-    if not recipe.train.patience:
-        return made
-    if not validates:
-        raise TrainingError(
-            "train.patience needs examples to validate on, and there are none.",
-            "Set data.validation above 0, or train.patience=0.",
-        )
-    return [*made, Patience(recipe.train.patience)]
+    return [*made, Patience(recipe.train.patience)] if recipe.train.patience else made

@@ -61,6 +61,12 @@ def bf16_is_fast() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python or torch says that there is no more memory."""
+    told = isinstance(error, RuntimeError) and "memory" in str(error).lower()
+    return told or isinstance(error, MemoryError)
+
+
 def refuse_what_cannot_be(recipe: TuningRecipe, device: Device) -> None:
     """Names the first setting that this device would ignore or fail at.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from medllm.errors import InterruptedRunError, MedLLMError, StorageError, TrainingError
 
-from medtrain.device import bf16_is_fast
+from medtrain.device import bf16_is_fast, ran_out_of_memory
 from medtrain.settings import StageSettings
 
 # malloc.h of glibc
@@ -151,7 +151,7 @@ def fit(
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except Exception as error:
-            if foreseen := _foreseen(error, folder, remedy):
+            if foreseen := foresee(error, folder, remedy):
                 raise foreseen from error
             raise
         finally:
@@ -182,8 +182,10 @@ def _any_process(asked: bool) -> bool:
     return bool(flag.item())
 
 
-def _foreseen(error: Exception, folder: Path, remedy: Callable[[], str]) -> MedLLMError | None:
-    """What a failure of training means to a user; None where that is not known."""
+def foresee(
+    error: Exception, folder: Path, remedy: Callable[[], str] = lambda: _HALVE
+) -> MedLLMError | None:
+    """What a failure of training or of saving means to a user; None where that is not known."""
     told = str(error)
     # Torch and safetensors tell of a full disk in words of their own.
     if isinstance(error, OSError) or any(sign in told for sign in _DISK):
@@ -192,7 +194,7 @@ def _foreseen(error: Exception, folder: Path, remedy: Callable[[], str]) -> MedL
             f"A checkpoint can't be written to {folder}: {reason}.",
             "Free some space; the same command goes on from the last one.",
         )
-    if isinstance(error, MemoryError | RuntimeError) and "memory" in told.lower():
+    if ran_out_of_memory(error):
         return TrainingError("Memory ran out in training.", remedy())
     return None
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from medllm.errors import UsageError
+
 from medtrain import weights
 from medtrain.device import Precision
 from medtrain.settings import TuningRecipe
@@ -120,18 +122,28 @@ def step(
 
 
 def build(recipe: TuningRecipe, config: Any) -> Any:
-    """The model as it is trained, with random weights, or none where the device is meta."""
+    """The model as it is trained, with random weights, or none where the device is meta.
+
+    Raises:
+        UsageError: the base is not of the recipe's kind.
+        DataError: it lacks a layer that the recipe names.
+    """
     from copy import deepcopy
 
     import torch
-    from peft import get_peft_model
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
     from trl.trainer.utils import add_fused_lm_head
 
     causal = recipe.kind == "causal"
     shape = deepcopy(config)
     shape.dtype = "float32"
-    model = (AutoModelForCausalLM if causal else AutoModelForSeq2SeqLM).from_config(shape)
+    try:
+        model = (AutoModelForCausalLM if causal else AutoModelForSeq2SeqLM).from_config(shape)
+    except (ValueError, KeyError) as error:
+        raise UsageError(
+            f"The base {recipe.base} ({config.model_type}) can't be trained as {recipe.kind}.",
+            "Set kind, or take another base.",
+        ) from error
     if getattr(config, "scale_decoder_outputs", None) is False:
         # T5 1.1 and Flan-T5 come with an output of their own, and are so loaded.
         model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.lm_head.weight))
@@ -141,7 +153,7 @@ def build(recipe: TuningRecipe, config: Any) -> Any:
         return model
     # PiSSA begins with the weights' singular parts, and there are no weights here.
     lora = recipe.lora.model_copy(update={"init": "default"})
-    return get_peft_model(model, weights.adapter_config(lora, recipe.kind))
+    return weights.add_adapter(model, lora, recipe.kind)
 
 
 def inputs_of(batch: Batch) -> dict[str, Any]:
