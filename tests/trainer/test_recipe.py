@@ -107,6 +107,8 @@ def test_each_recipe_opens_with_the_command_that_runs_it() -> None:
         (["prefix=Q"], "prefix is for seq2seq"),
         (["template=family", "chat_family="], "chat_family"),
         (["base="], "base"),
+        (["lora.targets=[]"], "lora.targets names no layer"),
+        (["data.columns={prompt: question}"], "data.columns is for data.reader=jsonl"),
         (["train.precision=int8"], "'bf16', 'fp16' or 'fp32'"),
         (["data.specialities=[cardiolgy]"], "'cardiology'"),
         (["data.reader=pubmedqa", "data.specialities=[cardiology]"], "cards, pairs and dialogues"),

@@ -34,7 +34,7 @@ def test_a_space_has_ranges_and_choices(tmp_path: Path) -> None:
     assert rank == Choices("lora.r", (8, 16))
     assert isinstance(batch, Range) and batch.is_whole and batch.step == 2
     assert schedule == Choices("train.schedule", ("cosine", "linear"))
-    changed = space.apply(recipe(), {"lora.r": 16, "train.batch": 4, "train.schedule": "linear"})
+    changed = recipe().changed({"lora.r": 16, "train.batch": 4, "train.schedule": "linear"})
     assert changed.lora and (changed.lora.r, changed.train.batch) == (16, 4)
     assert changed.train.schedule == "linear"
 

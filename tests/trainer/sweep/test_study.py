@@ -143,6 +143,10 @@ def test_the_report_tells_all_trials_and_keeps_the_weights_of_the_best(
     told = (tmp_path / "README.md").read_text()
     assert "3 trials came to their end, 1 were ended early, 1 failed." in told
     assert "The best validation loss is 1.2500, of trial 002" in told
+    assert "    medtrain run best.yaml\n" in told
+    report.write(found, recipe, knobs, tmp_path, place / "records.jsonl")
+    named = f"    medtrain run best.yaml --data {place / 'records.jsonl'}\n"
+    assert named in (tmp_path / "README.md").read_text()
     rows = [line for line in told.splitlines() if line.startswith("| 0")]
     assert [row[2:5] for row in rows] == ["002", "005", "001", "003", "004"]
     assert "| 2.5000 | ended early |" in rows[3] and "failed: no memory" in rows[4]

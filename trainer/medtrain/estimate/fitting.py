@@ -41,8 +41,9 @@ def settings_that_fit(
     changed: dict[str, Any] = {}
     for change in _changes(recipe, machine):
         changed |= change
-        tried = _with(recipe, changed)
-        if tried is None:
+        try:
+            tried = recipe.changed(changed)
+        except ValidationError:
             continue
         found = estimate.of_recipe(tried, machine, texts)
         if found.fits and found.memory.total <= most:
@@ -86,14 +87,3 @@ def _changes(recipe: TuningRecipe, machine: Machine) -> Iterator[dict[str, Any]]
     while rank >= _LOWEST:
         yield {"lora.r": rank}
         rank //= 2
-
-
-def _with(recipe: TuningRecipe, changed: dict[str, Any]) -> TuningRecipe | None:
-    content = recipe.model_dump()
-    for name, value in changed.items():
-        group, setting = name.split(".")
-        content[group][setting] = value
-    try:
-        return TuningRecipe.model_validate(content)
-    except ValidationError:
-        return None

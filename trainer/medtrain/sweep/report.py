@@ -7,15 +7,23 @@ from medllm import files
 from medllm.errors import TrainingError
 
 from medtrain.settings import TuningRecipe
-from medtrain.sweep import space
 from medtrain.sweep.space import Choices, Knob
 
 BEST, _README, _PLOT = "best.yaml", "README.md", "trials.png"
 _STATES = {"COMPLETE": "", "PRUNED": "ended early", "FAIL": "failed"}
 
 
-def write(study: Any, recipe: TuningRecipe, knobs: list[Knob], out: Path) -> Path:
+def write(
+    study: Any, recipe: TuningRecipe, knobs: list[Knob], out: Path, named: Path | None = None
+) -> Path:
     """Writes the report on what is finished so far; the path of best.yaml.
+
+    Args:
+        study: Optuna's.
+        recipe: what all trials have in common.
+        knobs: the settings that are tried.
+        out: folder of the sweep.
+        named: the data, where it is not the recipe's own.
 
     Raises:
         TrainingError: no trial came to an end.
@@ -30,7 +38,8 @@ def write(study: Any, recipe: TuningRecipe, knobs: list[Knob], out: Path) -> Pat
     best = min(complete, key=lambda t: t.value)
     _plot(complete, knobs, out / _PLOT)
     _write_recipe(recipe, best, out / BEST)
-    files.write_text(out / _README, _readme(recipe, knobs, rows, best))
+    command = f"medtrain run {BEST}" + (f" --data {named}" if named else "")
+    files.write_text(out / _README, _readme(recipe, knobs, rows, best, command))
     return out / BEST
 
 
@@ -39,7 +48,9 @@ def run_of(trial: Any) -> str:
     return str(trial.user_attrs.get("run", trial.user_attrs["folder"]))
 
 
-def _readme(recipe: TuningRecipe, knobs: list[Knob], rows: list[Any], best: Any) -> str:
+def _readme(
+    recipe: TuningRecipe, knobs: list[Knob], rows: list[Any], best: Any, command: str
+) -> str:
     names = [knob.name for knob in knobs]
     ended = [sum(t.state.name == state for t in rows) for state in _STATES]
     head = (
@@ -48,13 +59,13 @@ def _readme(recipe: TuningRecipe, knobs: list[Knob], rows: list[Any], best: Any)
         f"The best validation loss is {best.value:.4f}, of trial {best.user_attrs['folder']}, "
         f"whose run lies in trials/{run_of(best)}.\n"
         "One search with one seed: settings whose losses are close are not told apart by it.\n\n"
-        f"    medtrain run {BEST}\n\n"
+        f"    {command}\n\n"
         f"![Validation loss of the trials, and by setting]({_PLOT})\n\n"
     )
     lines = ["| trial | " + " | ".join(names) + " | validation loss | |"]
     lines.append("|---" * (len(names) + 3) + "|")
     for trial in sorted(rows, key=_order):
-        values = [_short(trial.params.get(name, "")) for name in names]
+        values = [short(trial.params.get(name, "")) for name in names]
         seen = list(trial.intermediate_values.values())
         loss = trial.value if trial.value is not None else min(seen, default=None)
         cells = [trial.user_attrs["folder"], *values, "" if loss is None else f"{loss:.4f}"]
@@ -72,7 +83,7 @@ def _order(trial: Any) -> tuple[bool, float, str]:
 def _write_recipe(recipe: TuningRecipe, best: Any, target: Path) -> None:
     import yaml
 
-    chosen = space.apply(recipe, best.params)
+    chosen = recipe.changed(best.params)
     content = chosen.model_dump(mode="json", exclude_defaults=True, exclude={"cost"})
     about = (
         f"# medtrain run {target.name}\n#\n"
@@ -101,8 +112,8 @@ def _plot(complete: list[Any], knobs: list[Knob], target: Path) -> None:
     for axis, knob in zip(axes[0][1:], knobs, strict=True):
         values = [t.params[knob.name] for t in complete]
         if isinstance(knob, Choices):
-            order = [_short(value) for value in knob.values]
-            axis.plot([order.index(_short(v)) for v in values], losses, "o", color="#0b6e99")
+            order = [short(value) for value in knob.values]
+            axis.plot([order.index(short(v)) for v in values], losses, "o", color="#0b6e99")
             axis.set_xticks(range(len(order)), order)
         else:
             axis.plot(values, losses, "o", color="#0b6e99")
@@ -114,5 +125,6 @@ def _plot(complete: list[Any], knobs: list[Knob], target: Path) -> None:
     plt.close(figure)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A setting's value, for people."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

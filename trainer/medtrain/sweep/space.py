@@ -102,21 +102,6 @@ def read(file: Path, recipe: TuningRecipe) -> list[Knob]:
     return knobs
 
 
-def apply(recipe: TuningRecipe, values: dict[str, Value]) -> TuningRecipe:
-    """The recipe with these settings.
-
-    Raises:
-        ValidationError: pydantic's, where they don't go together.
-    """
-    content = recipe.model_dump()
-    for name, value in values.items():
-        group, setting = name.split(".")
-        if content[group] is None:
-            content[group] = {}
-        content[group][setting] = value
-    return TuningRecipe.model_validate(content)
-
-
 def plain(knobs: list[Knob]) -> dict[str, Any]:
     """The space as JSON holds it, to tell whether a sweep goes on with the same one."""
     return {
@@ -178,7 +163,7 @@ def _check(file: Path, recipe: TuningRecipe, name: str, value: Value) -> None:
             "Give the recipe an adapter: --set lora.r=16",
         )
     try:
-        apply(recipe, {name: value})
+        recipe.changed({name: value})
     except ValidationError as error:
         told = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise DataError(f"{file}: {name} can't be {value}: {told}.") from error

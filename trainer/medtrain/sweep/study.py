@@ -70,8 +70,8 @@ def run(
             study.sampler = _sampler(recipe.seed + len(study.trials))
             _one(study, recipe, knobs, out, data, f"{done + 1}/{trials}")
             if _count(study) >= _LEAST or _has_result(study):
-                report.write(study, recipe, knobs, out)
-        return report.write(study, recipe, knobs, out)
+                report.write(study, recipe, knobs, out, named)
+        return report.write(study, recipe, knobs, out, named)
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def _one(
     states = optuna.trial.TrialState
     asked = study.ask()
     values: dict[str, Value] = {knob.name: knob.suggest(asked) for knob in knobs}
-    told = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
+    told = ", ".join(f"{name}={report.short(value)}" for name, value in values.items())
     if "folder" not in asked.user_attrs:
         asked.set_user_attr("folder", _next_name(study))
     folder = out / _TRIALS / asked.user_attrs["folder"]
@@ -182,7 +182,7 @@ def _one(
         return bool(asked.should_prune())
 
     try:
-        outcome = trial.train(space.apply(recipe, values), folder, data, hopeless)
+        outcome = trial.train(recipe.changed(values), folder, data, hopeless)
     except ValidationError as error:
         problem = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         outcome = trial.Outcome("failed", told=problem)
@@ -218,10 +218,6 @@ def _next_name(study: Any) -> str:
     """Name of a new trial; one that was taken up again has kept its own."""
     known = {t.user_attrs.get("folder") for t in study.get_trials(deepcopy=False)} - {None}
     return f"{len(known) + 1:03d}"
-
-
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _say(line: str) -> None:
