@@ -17,7 +17,15 @@ from typing import Annotated
 import typer
 from medllm import command
 
-from medtrain import data_commands, estimate_command, network, rerun_command, sweep_command, vocab
+from medtrain import (
+    data_commands,
+    estimate_command,
+    network,
+    options,
+    rerun_command,
+    sweep_command,
+    vocab,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(vocab.app, name="vocab")
@@ -39,24 +47,14 @@ def medtrain(context: typer.Context) -> None:
         network.close()
 
 
-_Recipe = Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")]
-_Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Overrides, like train.epochs=3.")
-]
-_Data = Annotated[
-    Path | None,
-    typer.Option(help="A prepared folder or a JSONL file; by default what the recipe names."),
-]
-
-
 @app.command()
 def run(
-    recipe: _Recipe,
+    recipe: options.Recipe,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; by default runs/RECIPE.")
     ] = None,
-    data: _Data = None,
-    settings: _Settings = None,
+    data: options.Data = None,
+    settings: options.Settings = None,
 ) -> None:
     """Trains a recipe; a run that was stopped goes on where it was."""
     from medllm import paths
@@ -66,7 +64,7 @@ def run(
     chosen = recipes.load(recipe, settings)
     network.close_unless_needed(chosen, data)
     folder = out or paths.runs_dir() / chosen.name
-    _need_training_packages()
+    options.need_training_packages()
     from medtrain import run as runs
 
     record = runs.run(chosen, folder, data)
@@ -78,13 +76,15 @@ def run(
 
 
 @app.command()
-def check(recipe: _Recipe, data: _Data = None, settings: _Settings = None) -> None:
+def check(
+    recipe: options.Recipe, data: options.Data = None, settings: options.Settings = None
+) -> None:
     """Looks for what would make a recipe fail or spoil its training, without training."""
     from medtrain import recipe as recipes
 
     chosen = recipes.load(recipe, settings)
     network.close_unless_needed(chosen, data)
-    _need_training_packages()
+    options.need_training_packages()
     from medtrain import check as checks
 
     wrong = 0
@@ -94,7 +94,9 @@ def check(recipe: _Recipe, data: _Data = None, settings: _Settings = None) -> No
     if wrong:
         from medllm.errors import TrainingError
 
-        raise TrainingError(f"Recipe {chosen.name} can't be run as it is.", "See above.")
+        raise TrainingError(
+            f"Recipe {chosen.name} can't be run as it is.", "Mend what is WRONG above."
+        )
 
 
 @app.command("recipes")
@@ -104,16 +106,6 @@ def list_recipes() -> None:
 
     for name in recipes.names():
         typer.echo(recipes.describe(recipes.load(name)))
-
-
-def _need_training_packages() -> None:
-    from importlib.util import find_spec
-
-    from medllm.errors import MissingExtraError
-
-    for package in ("torch", "transformers", "peft", "trl", "datasets", "matplotlib"):
-        if find_spec(package) is None:
-            raise MissingExtraError("train", package)
 
 
 def main() -> None:

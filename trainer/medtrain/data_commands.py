@@ -5,13 +5,14 @@ medtrain prepare pubmedqa-llama2 --workers 4
 """
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from medllm import paths
 
-from medtrain import network
+from medtrain import network, options
 from medtrain.prepare import prepare as prepare_examples
 from medtrain.prepare.engines import Name
 
@@ -28,7 +29,7 @@ def list_data() -> None:
 
 
 def prepare(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")],
+    recipe: options.Recipe,
     out: Annotated[
         Path | None, typer.Option(help="Folder; by default data/processed/RECIPE.")
     ] = None,
@@ -38,9 +39,7 @@ def prepare(
     engine: Annotated[
         Name, typer.Option(help="Who works; auto: processes, where there are several workers.")
     ] = "auto",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Overrides, like data.share=0.1.")
-    ] = None,
+    settings: options.Settings = None,
 ) -> None:
     """Prepares a recipe's data: clean, without duplicates and evaluation's items, split."""
     from medtrain import recipe as recipes
@@ -55,4 +54,6 @@ def prepare(
         f"{count['train']:,} examples to learn, {count['validation']:,} to validate on, in "
         f"{record.seconds:.0f} s; {folder / 'README.md'} tells what was removed."
     )
-    typer.echo(f"Next: medtrain run {chosen.name} --data {folder}")
+    changed = [word for setting in settings or () for word in ("--set", setting)]
+    following = ["medtrain", "run", recipe, "--data", str(folder), *changed]
+    typer.echo(f"Next: {shlex.join(following)}")

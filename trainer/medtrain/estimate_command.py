@@ -5,11 +5,11 @@ medtrain estimate terminology-mistral --device T4
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from medllm.errors import MissingExtraError
+
+from medtrain import options
 
 if TYPE_CHECKING:
     from medtrain.estimate import Estimate
@@ -18,29 +18,21 @@ _GB = 1e9
 
 
 def estimate(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")],
+    recipe: options.Recipe,
     device: Annotated[
         str, typer.Option(help="T4, A100, H200, laptop, or here: the machine at hand.")
     ] = "here",
-    data: Annotated[
-        Path | None, typer.Option(help="A prepared folder or a JSONL file, for time and lengths.")
-    ] = None,
+    data: options.Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Prints all figures as JSON.")] = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Overrides, like train.batch=1.")
-    ] = None,
+    settings: options.Settings = None,
 ) -> None:
     """Tells parameters, memory, time and disk of a recipe before it is run."""
-    from importlib.util import find_spec
-
     from medtrain import network
     from medtrain import recipe as recipes
 
     loaded = recipes.load(recipe, settings)
     network.close_unless_needed(loaded, data)
-    for package in ("torch", "transformers", "peft", "trl", "datasets"):
-        if find_spec(package) is None:
-            raise MissingExtraError("train", package)
+    options.need_training_packages()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import transformers
 
@@ -91,7 +83,8 @@ def _lines(found: "Estimate") -> list[str]:
             note = f"  {notes[name]}" if notes.get(name) else ""
             lines.append(f"    {name:<12}{size / _GB:6.2f} GB{note}")
     lines.append(f"  time        {_time(found)}")
-    lines.append(f"  disk        {sum(found.disk.values()) / _GB:.1f} GB")
+    free = f" of {machine.disk / _GB:.1f} GB free" if machine.disk else ""
+    lines.append(f"  disk        {sum(found.disk.values()) / _GB:.1f} GB{free}")
     lines += [f"    {size / _GB:6.2f} GB  {name}" for name, size in found.disk.items() if size]
     return lines
 

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from medllm.errors import TrainingError
 
+from medtrain import options
+
 
 def rerun(
     run: Annotated[Path, typer.Argument(help="Folder of a finished training.")],
@@ -28,6 +30,7 @@ def rerun(
     from medtrain import run as runs
     from medtrain.settings import TuningRecipe
 
+    options.need_training_packages()
     record, recipe = reruns.read(run)
     folder = out or run.resolve().with_name(f"{run.resolve().name}-again")
     if folder.resolve() == run.resolve():

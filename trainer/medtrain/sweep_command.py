@@ -9,21 +9,18 @@ from typing import Annotated
 import typer
 from medllm.errors import MissingExtraError, UsageError
 
+from medtrain import options
+
 
 def sweep(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")],
+    recipe: options.Recipe,
     space: Annotated[Path, typer.Option(help="YAML of settings with their choices or ranges.")],
     trials: Annotated[
         int, typer.Option(min=1, help="How many in the end, those of earlier calls included.")
     ] = 20,
     out: Annotated[Path | None, typer.Option(help="Folder; by default runs/RECIPE-sweep.")] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="A prepared folder or a JSONL file; by default what the recipe names."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Overrides, like train.epochs=3.")
-    ] = None,
+    data: options.Data = None,
+    settings: options.Settings = None,
 ) -> None:
     """Searches for the settings that validate best; a sweep that was stopped goes on."""
     from importlib.util import find_spec
@@ -38,12 +35,13 @@ def sweep(
     if not isinstance(chosen, TuningRecipe):
         raise UsageError(f"The recipe {chosen.name} has no sweep: it tunes no base model.")
     network.close_for_preparation(chosen, data)  # each trial fetches the base for itself
-    for extra, package in (("train", "trl"), ("sweep", "optuna")):
-        if find_spec(package) is None:
-            raise MissingExtraError(extra, package)
+    options.need_training_packages()
+    if find_spec("optuna") is None:
+        raise MissingExtraError("sweep", "optuna")
     from medtrain.sweep import space as spaces
     from medtrain.sweep import study
 
     folder = out or paths.runs_dir() / f"{chosen.name}-sweep"
     best = study.run(chosen, spaces.read(space, chosen), folder, data, trials)
-    typer.echo(f"{folder / 'README.md'} tells what was tried. Next: medtrain run {best}")
+    on = f" --data {data}" if data else ""
+    typer.echo(f"{folder / 'README.md'} tells what was tried. Next: medtrain run {best}{on}")

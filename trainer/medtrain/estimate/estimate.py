@@ -87,6 +87,7 @@ class Estimate:
             "texts": asdict(self.texts),
             "seconds": round(self.seconds),
             "disk": {**self.disk, "total": sum(self.disk.values())},
+            "free_disk": self.machine.disk or None,
         }
 
 
@@ -126,7 +127,7 @@ def of_recipe(recipe: TuningRecipe, machine: Machine, texts: Texts | None = None
         found, step = with_activations(twice)
     tokens = train.epochs * texts.examples * texts.mean
     if train.max_steps > 0:
-        tokens = min(tokens, train.max_steps * train.batch * train.accumulation * texts.mean)
+        tokens = train.max_steps * train.batch * train.accumulation * texts.mean
     work = step.flops / batch.all_tokens * tokens
     return Estimate(
         recipe, machine, counts, found, precision, batches, twice, texts, work,
