@@ -7,6 +7,9 @@ from medllm import run_record
 from medllm.errors import UsageError
 from medllm.prompts import SYSTEM
 from medtrain import data
+from medtrain import recipe as recipes
+from medtrain import run as runs
+from medtrain.check import check
 from medtrain.settings import TuningRecipe
 
 from tests.trainer import tiny_runs
@@ -70,6 +73,15 @@ def test_columns_are_those_that_the_recipe_names(tmp_path: Path) -> None:
     assert [(e.prompt[-1]["content"], e.completion) for e in found.train] == [
         ("What is flu?", "An infection of the airways.")
     ]
+
+
+def test_data_that_a_recipe_would_not_look_at_is_refused(tmp_path: Path) -> None:
+    file = tiny_runs.records(tmp_path / "records.jsonl")
+    mini = recipes.load("mini")
+    with pytest.raises(UsageError, match="mini learns from the built-in cards alone"):
+        runs.run(mini, tmp_path / "run", file)
+    assert not (tmp_path / "run").exists()
+    assert [finding.problem is None for finding in check(mini, file)] == [False]
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:

@@ -79,9 +79,15 @@ def test_broken_json_is_named_by_its_line(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
-    file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="not UTF-8"):
+    file.write_bytes(json.dumps(sample()).encode() + b"\n\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"x\.jsonl, line 2 is not UTF-8"):
         list(examples.read_lines(file))
+
+
+def test_a_mark_of_the_byte_order_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(sample()).encode() + b"\r\n")
+    assert len(list(examples.read_lines(file))) == 1
 
 
 def test_a_folder_that_is_not_prepared_is_refused(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from medllm import files
 from medllm.errors import UsageError
 
 from medtrain import examples
 from medtrain.examples import Example, Prepared
-from medtrain.settings import DataSettings, TuningRecipe
+from medtrain.settings import DataSettings, Recipe, TuningRecipe
 
 
 def of_run(recipe: TuningRecipe, named: Path | None, out: Path) -> Prepared:
@@ -26,17 +27,11 @@ def of_run(recipe: TuningRecipe, named: Path | None, out: Path) -> Prepared:
         UsageError: what is named is not there.
         DataError: it is broken; file and line are named.
     """
-    if named is not None and named.is_dir():
-        return examples.read_prepared(named)
-    if named is not None and named.is_file():
-        if not _asks_for_preparation(recipe.data):
-            return _split(recipe, named)
-        recipe = _on_file(recipe, named)
-    elif named is not None:
-        raise UsageError(f"There is no data at {named}.", "Name a prepared folder or a JSONL file.")
+    if (ready := _ready(recipe, named)) is not None:
+        return ready
     from medtrain.prepare import prepare
 
-    prepare(recipe, out)
+    prepare(_on_file(recipe, named), out)
     return examples.read_prepared(out)
 
 
@@ -52,22 +47,43 @@ def glance(recipe: TuningRecipe, named: Path | None, most: int) -> Prepared:
         UsageError: the data is not there; the terms of access are told.
         DataError: it is broken; file and line are named.
     """
-    if named is not None:
-        if not named.is_file() or not _asks_for_preparation(recipe.data):
-            return of_run(recipe, named, named)
-        recipe = _on_file(recipe, named)
+    if (ready := _ready(recipe, named)) is not None:
+        return ready
     from medtrain.readers import open_reader
 
+    settings = _on_file(recipe, named).data
     read: list[Example] = []
-    for source in (recipe.data, *recipe.data.also):
+    for source in (settings, *settings.also):
         reader = open_reader(source)
         found = (example for row in reader.rows() for example in reader.examples(row))
-        system = recipe.data.system
         read += [
-            replace(example, prompt=examples.with_system(example.prompt, system))
+            replace(example, prompt=examples.with_system(example.prompt, settings.system))
             for example in islice(found, most)
         ]
     return Prepared(read, [], {})
+
+
+def refuse_named(recipe: Recipe, named: Path | None) -> None:
+    """Refuses data for a recipe that would not look at it.
+
+    Raises:
+        UsageError: it learns from the built-in cards alone.
+    """
+    if named is not None and not isinstance(recipe, TuningRecipe):
+        raise UsageError(
+            f"The recipe {recipe.name} learns from the built-in cards alone.", "Leave out --data."
+        )
+
+
+def _ready(recipe: TuningRecipe, named: Path | None) -> Prepared | None:
+    """The examples of what is named, where it can be read as it is; None: it is to be prepared."""
+    if named is None:
+        return None
+    if named.is_dir():
+        return examples.read_prepared(named)
+    if not named.is_file():
+        raise UsageError(f"There is no data at {named}.", "Name a prepared folder or a JSONL file.")
+    return None if _asks_for_preparation(recipe.data) else _split(recipe, named)
 
 
 def _asks_for_preparation(settings: DataSettings) -> bool:
@@ -78,10 +94,12 @@ def _asks_for_preparation(settings: DataSettings) -> bool:
     return bool(asked) or terminology.is_asked(settings.terminology)
 
 
-def _on_file(recipe: TuningRecipe, file: Path) -> TuningRecipe:
-    """The recipe on a file in place of its own data sets, all of it."""
-    columns = recipe.data.columns if recipe.data.reader == "jsonl" else {}
-    change = {"reader": "jsonl", "path": str(file), "also": [], "share": 1.0, "columns": columns}
+def _on_file(recipe: TuningRecipe, file: Path | None) -> TuningRecipe:
+    """The recipe on a file, if one is named, in place of its own data sets; on all of it."""
+    if file is None:
+        return recipe
+    own: dict[str, Any] = {"also": [], "share": 1.0, "specialities": [], "ways": 0}
+    change = {"reader": "jsonl", "path": str(file), **own}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=change)})
 
 

@@ -92,21 +92,17 @@ def read_lines(file: Path) -> Iterator[Example]:
     Raises:
         DataError: a line is none of these; file and line are named.
     """
-    try:
-        with open(file, encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                where = f"{file}, line {number}"
-                try:
-                    content = json.loads(line)
-                except ValueError as error:
-                    raise DataError(f"{where}: this is not JSON ({error}).") from error
-                yield parse(content, where, file.stem)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not UTF-8 text: {error.reason}.") from error
-    except OSError as error:
-        raise DataError(f"{file} can't be read: {error.strerror or error}.") from error
+    from medtrain.readers import rows  # which know what an example is
+
+    for number, line in rows.text_lines(file):
+        if not line.strip():
+            continue
+        where = f"{file}, line {number}"
+        try:
+            content = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{where}: this is not JSON ({error}).") from error
+        yield parse(content, where, file.stem)
 
 
 def parse(content: Any, where: str, source: str = "") -> Example:

@@ -37,11 +37,12 @@ def run(recipe: Recipe, out: Path, named: Path | None = None) -> RunRecord:
         The finished record; at once if the run was finished before.
 
     Raises:
-        UsageError: another run lies in `out`.
+        UsageError: another run lies in `out`, or data is named that would not be looked at.
         InterruptedRunError: Ctrl-C; the same command goes on.
     """
     started = time.monotonic()
     os.environ.update({key: os.environ.get(key, value) for key, value in _ENVIRONMENT.items()})
+    data.refuse_named(recipe, named)
     paths.ensure_dir(out)
     if isinstance(recipe, ScratchRecipe):
         record = _begin(recipe, out, scratch.inputs(), {"base": "base", "adapter": "adapter"})
