@@ -4,12 +4,13 @@ It is kept in WAL mode: a change is one transaction, so that a reader in another
 the old index till the new one is whole, and a change that is killed never was.
 """
 
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medllm import paths
+from medllm import paths, sqlite_faults
 from medllm.errors import StorageError
 
 VERSION = "1"
@@ -40,7 +41,6 @@ def open_base(file: Path | None) -> sqlite3.Connection:
     """
     target = file or paths.documents_file()
     paths.ensure_dir(target.parent)
-    hint = f"Remove it, then index your folders again: rm {target}*"
     try:
         base = sqlite3.connect(
             target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -54,13 +54,24 @@ def open_base(file: Path | None) -> sqlite3.Connection:
             target.chmod(0o600)
         version = meta(base, "version")
     except (sqlite3.Error, OSError) as error:
-        if "readonly" in str(error) or "unable to open" in str(error):
-            hint = "Set MEDLLM_HOME to a folder that can be written."
-        raise StorageError(f"{target} is no index that can be read: {error}.", hint) from error
+        what = f"{target} is no index that can be read"
+        raise sqlite_faults.fault(what, error, _anew(target)) from error
     if version != VERSION:
         base.close()
-        raise StorageError(f"The index {target} is of another version.", hint)
+        raise StorageError(f"The index {target} is of another version.", _anew(target))
     return base
+
+
+def _anew(file: str | Path) -> str:
+    return f"Remove it, then index your folders again: rm {shlex.quote(str(file))}*"
+
+
+def _fault(base: sqlite3.Connection, what: str, error: sqlite3.Error) -> StorageError:
+    try:
+        file = base.execute("PRAGMA database_list").fetchone()[2]
+    except sqlite3.Error:  # it is closed
+        file = paths.documents_file()
+    return sqlite_faults.fault(what, error, _anew(file))
 
 
 def size(base: sqlite3.Connection) -> int:
@@ -93,9 +104,7 @@ def reading(base: sqlite3.Connection) -> Iterator[None]:
         finally:
             base.execute("COMMIT")
     except sqlite3.Error as error:
-        raise StorageError(
-            f"The index can't be read: {error}.", "Index your folders again."
-        ) from error
+        raise _fault(base, "The index can't be read", error) from error
 
 
 @contextmanager
@@ -119,13 +128,7 @@ def writing(base: sqlite3.Connection, counter: str = "state") -> Iterator[None]:
             if base.in_transaction:
                 base.execute("ROLLBACK")
     except sqlite3.Error as error:
-        locked = "locked" in str(error)
-        raise StorageError(
-            f"The index can't be written: {error}.",
-            "Another program is indexing: wait until it has ended."
-            if locked
-            else "Free some space; the index is as it was.",
-        ) from error
+        raise _fault(base, "The index can't be written", error) from error
 
 
 def _make(base: sqlite3.Connection) -> None:
