@@ -81,6 +81,7 @@ def _encrypted(target: Path, folder: Path) -> None:
         ("a.html", b'<meta charset="klingon"><p>x', "klingon is not known"),
         ("a.html", b'<meta charset="undefined"><p>x', "undefined is not known"),
         ("a.html", b'<meta charset="hex"><p>x', "hex is not known"),
+        ("a.html", b"<p>x" + b"<a " * 20_000, "too many tags without an end"),  # took minutes
     ],
 )
 def test_broken_files_are_refused_in_one_line(

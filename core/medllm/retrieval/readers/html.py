@@ -18,6 +18,8 @@ _HEADING = re.compile(r"h[1-6]")
 _LATIN = frozenset({"iso-8859-1", "iso8859-1", "latin1", "latin-1", "us-ascii", "ascii"})
 _CONTROLS = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 """Bytes that cp1252 lacks. The Encoding Standard reads pages that say iso-8859-1 as cp1252."""
+MOST_UNENDED = 1 << 26
+"""Work on tags without an end, in characters, beyond which a page is refused."""
 
 
 def read(file: Path) -> Extract:
@@ -36,8 +38,11 @@ def read(file: Path) -> Extract:
         ) from error
     if len(raw) > LARGEST:
         raise DataError(f"{file}: larger than {LARGEST:,} bytes.", "Divide it.")
+    text = _decoded(file, raw)
+    if _unended(text) > MOST_UNENDED:
+        raise DataError(f"{file}: too many tags without an end.", "Mend it.")
     page = _Page()
-    page.feed(_decoded(file, raw))
+    page.feed(text)
     page.close()
     return page.outline.done(" ".join(page.title.split()) or file.stem, [])
 
@@ -55,6 +60,12 @@ def _decoded(file: Path, raw: bytes) -> str:
     except (LookupError, UnicodeError) as error:  # the latter by codecs such as idna
         raise DataError(f"{file}: the encoding {encoding} is not known.", "Use UTF-8.") from error
     return text.encode("utf-8", "replace").decode()  # lone surrogates, which utf-7 lets through
+
+
+def _unended(text: str) -> int:
+    """What HTMLParser has to look at: from each `<` up to the next `>`, be it a tag or not."""
+    parts = ((part.count("<"), len(part)) for part in text.split(">"))
+    return sum(opened * length for opened, length in parts if opened > 1)
 
 
 def _encoding(file: Path, raw: bytes) -> str:
