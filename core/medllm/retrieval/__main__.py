@@ -4,6 +4,8 @@ python -m medllm.retrieval index FOLDER
 python -m medllm.retrieval search "What helps against a heart attack?"
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +14,18 @@ from rich.console import Console
 from rich.progress import Progress
 
 from medllm import command, guard, paths
-from medllm.embedding import Embedder, open_embedder
+from medllm.embedding import open_embedder
+from medllm.errors import UsageError
 from medllm.retrieval.index import Index, Passage
+from medllm.retrieval.readers import KINDS
+from medllm.retrieval.update import Report
 from medllm.terminology.store import Store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 EmbedderFile = Annotated[
     Path | None, typer.Option("--embedder", help="A GGUF file: search by meaning as well.")
 ]
+_FILL = "python -m medllm.retrieval index FOLDER"
 
 
 @app.command()
@@ -38,10 +44,7 @@ def index(folder: Path, embedder: EmbedderFile = None) -> None:
                 documents.embed(lambda done, total: bar.update(task, completed=done, total=total))
         for problem in report.problems:
             typer.echo(problem, err=True)
-        typer.echo(
-            f"{report.read} files read, {report.unchanged} unchanged, {report.removed} gone, "
-            f"{len(report.problems)} problems; {documents.size():,} passages in the index."
-        )
+        typer.echo(f"{_summary(report)}; {documents.size():,} passages in the index.")
 
 
 @app.command()
@@ -51,7 +54,17 @@ def search(
     embedder: EmbedderFile = None,
 ) -> None:
     """Finds the passages that answer WORDS."""
-    with _opened(embedder) as documents:
+    if not any(c.isalnum() for c in words):
+        raise UsageError("There is no word to search for.", "Ask in words, in quotation marks.")
+    with _opened(embedder, with_vocabulary=True) as documents:
+        if not documents.size():
+            raise UsageError("The index is empty.", f"Fill it: {_FILL}")
+        if missing := documents.without_vectors():
+            typer.echo(
+                f"{missing:,} of {documents.size():,} passages have no vector of this embedder. "
+                f"Make them: {_FILL} --embedder {embedder}",
+                err=True,
+            )
         found = documents.search(words, count)
     if not found.confident:
         typer.echo(
@@ -65,14 +78,36 @@ def search(
 def remove(folder: Path) -> None:
     """Takes FOLDER out of the index."""
     with _opened(None) as documents:
-        typer.echo(f"{documents.remove(folder)} files taken out.")
+        taken = documents.remove(folder)
+        typer.echo(f"{taken} files taken out; {documents.size():,} passages left in the index.")
 
 
-def _opened(file: Path | None) -> Index:
+@contextmanager
+def _opened(file: Path | None, with_vocabulary: bool = False) -> Iterator[Index]:
     guard.install()
-    embedder: Embedder | None = open_embedder(file) if file else None
-    vocabulary = Store() if paths.vocabulary_file().exists() else None
-    return Index.open(embedder=embedder, vocabulary=vocabulary)
+    with ExitStack() as stack:
+        embedder = vocabulary = None
+        if file:
+            embedder = open_embedder(file)
+            stack.callback(embedder.close)
+        if with_vocabulary and paths.vocabulary_file().exists():
+            vocabulary = stack.enter_context(Store())
+        yield stack.enter_context(Index.open(embedder=embedder, vocabulary=vocabulary))
+
+
+def _summary(report: Report) -> str:
+    """What an update did, in one line."""
+    told = (
+        f"{report.read} files read, {report.unchanged} unchanged, {report.removed} gone, "
+        f"{len(report.problems)} problems"
+    )
+    if report.passed:
+        kinds = [f"{count} {ending or 'without'}" for ending, count in report.passed.most_common(5)]
+        told += (
+            f"; {report.passed.total()} of other kinds left out ({', '.join(kinds)}), "
+            f"these can be read: {' '.join(KINDS)}"
+        )
+    return told
 
 
 def _place(passage: Passage) -> str:

@@ -21,7 +21,10 @@ class Listed:
 
 
 def walk(
-    root: Path, problem: Callable[[str], None], closed: Callable[[str], None]
+    root: Path,
+    problem: Callable[[str], None],
+    closed: Callable[[str], None],
+    passed: Callable[[str], None],
 ) -> Iterator[Listed]:
     """The files below `root`, in the order of their names; hidden ones are left out.
 
@@ -29,6 +32,7 @@ def walk(
         root: the folder.
         problem: told of each link that leads nowhere or back, in one line.
         closed: told of each folder that can't be read, relative to `root`.
+        passed: told the ending of each file that is of no kind that can be read.
     """
     seen: set[tuple[int, int]] = set()
     folders = [""]
@@ -37,12 +41,12 @@ def walk(
         try:
             mark = (root / inside).stat()
             if (mark.st_dev, mark.st_ino) in seen:
-                problem(f"{inside}: leads to a folder that was read already")
+                problem(f"{_shown(inside)}: leads to a folder that was read already")
                 continue
             seen.add((mark.st_dev, mark.st_ino))
             entries = sorted(os.scandir(root / inside), key=lambda entry: entry.name)
         except OSError as error:
-            problem(f"{inside or root}: {_reason(error)}")
+            problem(f"{_shown(inside) or root}: {_reason(error)}")
             closed(inside)
             continue
         deeper = []
@@ -57,8 +61,12 @@ def walk(
                 continue
             if stat.S_ISDIR(known.st_mode):
                 deeper.append(path)
-            elif stat.S_ISREG(known.st_mode) and Path(path).suffix.lower() in KINDS:
-                yield Listed(path, known.st_size, known.st_mtime_ns)
+            elif stat.S_ISREG(known.st_mode):
+                ending = Path(path).suffix.lower()
+                if ending in KINDS:
+                    yield Listed(path, known.st_size, known.st_mtime_ns)
+                else:
+                    passed(_shown(ending))
         folders += reversed(deeper)
 
 

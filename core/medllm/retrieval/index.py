@@ -9,8 +9,8 @@ with Index.open() as index:
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
+from medllm.closing import Closing
 from medllm.embedding import Embedder
 from medllm.errors import UsageError
 from medllm.retrieval import store, update, vectors
@@ -57,7 +57,7 @@ class Found:
     """Cosine of the nearest passage; 0 without an embedder."""
 
 
-class Index:
+class Index(Closing):
     """Cards and documents, to be searched; `open` makes one. One search at a time."""
 
     def __init__(
@@ -117,6 +117,13 @@ class Index:
             raise UsageError("There is no embedder.", "Name an embedding model: --embedder FILE")
         return vectors.embed(self._base, self._embedder, progress)
 
+    def without_vectors(self) -> int:
+        """Number of passages that a search by meaning can't find; 0 without an embedder."""
+        if self._embedder is None:
+            return 0
+        with store.reading(self._base):
+            return vectors.missing(self._base, self._embedder)
+
     def prepare(self) -> None:
         """Makes what a search holds in memory; without it the first one waits for it."""
         self._searcher.prepare()
@@ -145,17 +152,6 @@ class Index:
     def close(self) -> None:
         """Closes the file."""
         self._base.close()
-
-    def __enter__(self) -> "Index":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _row(
         self, passage: int

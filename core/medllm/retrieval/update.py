@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,8 @@ class Report:
     """Written for the files that were read."""
     problems: list[str] = field(default_factory=list)
     """What was skipped, each as `FILE, line 3: ...`; of a skipped file the old state stands."""
+    passed: Counter[str] = field(default_factory=Counter)
+    """Files of other kinds, by their endings."""
 
 
 def add_cards(base: sqlite3.Connection) -> int:
@@ -70,6 +73,8 @@ def update(base: sqlite3.Connection, folder: Path, progress: Progress | None = N
     root = folder.expanduser().resolve()
     if not root.is_dir():
         raise UsageError(f"There is no folder {folder}.", "Name a folder with documents.")
+    if not str(root).isprintable():
+        raise UsageError(f"The name {str(root)!a} can't be written.", "Give the folder another.")
     work = _Update(base, root)
     with store.writing(base):
         _part(base, root)
@@ -136,7 +141,13 @@ class _Update:
             "SELECT path, id, size, changed, sha256 FROM file WHERE root = ?", (str(self._root),)
         )
         known = {row[0]: row[1:] for row in rows}
-        listed = list(walk(self._root, self.report.problems.append, self._closed.append))
+        report, closed = self.report, self._closed
+        listed = list(
+            walk(
+                self._root, report.problems.append, closed.append,
+                lambda ending: report.passed.update([ending]),
+            )
+        )  # fmt: skip
         for done, file in enumerate(listed):
             if progress:
                 progress(done, len(listed), file.path)

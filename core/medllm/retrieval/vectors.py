@@ -61,6 +61,13 @@ def embed(base: sqlite3.Connection, embedder: Embedder, progress: Progress | Non
             progress(done, total)
 
 
+def missing(base: sqlite3.Connection, embedder: Embedder) -> int:
+    """Number of passages that have no vector of this embedder."""
+    if store.meta(base, "embedder") != embedder.sha256:
+        return store.size(base)
+    return store.size(base) - int(base.execute("SELECT count(*) FROM vector").fetchone()[0])
+
+
 def _text(title: str, headings: str, names: str, text: str) -> str:
     lines = dict.fromkeys([title, *headings.split("\n"), ", ".join(names.split("\n"))])
     return ". ".join(line for line in lines if line) + "\n" + text

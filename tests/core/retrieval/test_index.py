@@ -233,6 +233,32 @@ def test_a_folder_that_is_none_is_refused(index: Index, tmp_path: Path) -> None:
         index.update(tmp_path / "nowhere")
 
 
+def test_a_folder_whose_name_can_not_be_written_is_refused(index: Index, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    with pytest.raises(UsageError, match="can't be written"):
+        index.update(odd)
+
+
+def test_files_of_other_kinds_are_counted(index: Index, folder: Path) -> None:
+    for name in ("a.docx", "b.DOCX", "README", ".hidden"):
+        (folder / name).write_bytes(b"")
+    assert index.update(folder).passed == {".docx": 2, "": 1}
+
+
+def test_damaged_pages_are_told_with_what_to_do(tmp_path: Path, folder: Path) -> None:
+    file = tmp_path / "an index.sqlite3"
+    with Index.open(file) as index:
+        index.update(folder)
+    content = file.read_bytes()
+    file.write_bytes(content[:8192] + b"\xff" * (len(content) - 8192))
+    with Index.open(file) as index:
+        for use in (lambda: index.search("gout"), lambda: index.update(folder)):
+            with pytest.raises(StorageError) as told:
+                use()
+            assert f"rm '{file}'*" in told.value.hint
+
+
 def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.sqlite3").write_bytes(b"not a database at all" * 100)
     with pytest.raises(StorageError, match="no index that can be read"):
@@ -293,11 +319,18 @@ def test_the_command_indexes_and_searches(tmp_path: Path, folder: Path) -> None:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
+    empty = run("search", "gout")
+    assert (empty.returncode, empty.stdout) == (2, "")
+    assert "medllm.retrieval index FOLDER" in empty.stderr
+    (folder / "a.docx").write_bytes(b"")
     done = run("index", str(folder))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("4 files read, 0 unchanged, 0 gone, 1 problems")
     assert "asthma.pdf, page 2: has no text" in done.stderr
     found = run("search", "inhaler in an attack", "--count", "1")
     assert f"{folder / 'asthma.pdf'}, page 3, characters" in found.stdout
-    wrong = run("index", str(tmp_path / "nowhere"))
-    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
+    assert "1 of other kinds left out (1 .docx)" in done.stdout
+    for arguments in (("index", str(tmp_path / "nowhere")), ("search", " ?")):
+        wrong = run(*arguments)
+        assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
+    assert run("remove", str(folder)).stdout.startswith("4 files taken out; ")

@@ -86,7 +86,9 @@ def test_meaning_finds_what_no_word_does(tmp_path: Path, folder: Path) -> None:
     with Index.open(tmp_path / "i.sqlite3", embedder=embedder) as index:
         index.update(folder)
         assert not index.search("podagra").passages
+        assert index.without_vectors() == index.size()
         assert index.embed() == index.size()
+        assert index.without_vectors() == 0
         found = index.search("podagra")
         assert found.passages[0].title == "Gout" and found.passages[0].ways == ("meaning",)
         assert found.confident
@@ -107,7 +109,9 @@ def test_vectors_go_with_their_passages_and_their_embedder(tmp_path: Path, folde
     other.sha256 = "2" * 64
     with Index.open(tmp_path / "i.sqlite3", embedder=other) as index:
         assert not index.search("podagra").passages  # vectors of another model say nothing
+        assert index.without_vectors() == index.size()
         assert index.embed() == index.size()
+        assert index.without_vectors() == 0
         assert index.search("podagra").passages
 
 
