@@ -122,5 +122,18 @@ def test_settings_that_do_not_fit_together_are_named(overrides: list[str], told:
     assert "\n" not in caught.value.line()
 
 
+def test_a_number_needs_no_point_before_its_exponent() -> None:
+    found = recipe.load("qa-flan-t5", ["extra.max_grad_norm=1e-1", "train.learning_rate=+2E-4"])
+    assert (found.extra["max_grad_norm"], found.train.learning_rate) == (0.1, 2e-4)
+
+
+def test_a_base_without_a_kind_is_asked_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("name: own\nbase: google/flan-t5-base\n")
+    with pytest.raises(DataError, match="kind is missing") as caught:
+        recipe.load(str(file))
+    assert "causal" in caught.value.hint and "seq2seq" in caught.value.hint
+
+
 def test_a_group_that_is_null_can_be_set() -> None:
     assert recipe.load("qa-flan-t5", ["lora.r=8"]).lora.r == 8

@@ -11,6 +11,7 @@ from medllm.errors import DataError, UsageError
 from pydantic import ValidationError
 from rapidfuzz import process
 
+from medtrain import settings_text
 from medtrain.settings import Kind, Recipe, ScratchRecipe, Settings, TuningRecipe
 
 
@@ -30,13 +31,15 @@ def load(recipe: str, overrides: list[str] | None = None) -> ScratchRecipe | Tun
     import yaml
 
     try:
-        content = yaml.safe_load(_text(recipe))
+        content = settings_text.read(_text(recipe))
         if not isinstance(content, dict):
             raise DataError(f"Recipe {recipe}: this is no list of settings with their values.")
         for override in overrides or []:
-            _apply(content, override, yaml.safe_load)
+            _apply(content, override)
     except yaml.YAMLError as error:
         raise DataError(f"{recipe} is not YAML: {' '.join(str(error).split())}") from error
+    if "base" in content and "kind" not in content:
+        raise DataError(f"Recipe {recipe}: kind is missing.", "Set kind: causal, or kind: seq2seq.")
     kind = content.get("kind", "scratch")
     if kind not in get_args(Kind):
         known = ", ".join(get_args(Kind))
@@ -79,7 +82,7 @@ def _text(recipe: str) -> str:
         raise DataError(f"{recipe} can't be read: {error}.") from error
 
 
-def _apply(content: dict[str, Any], override: str, read: Any) -> None:
+def _apply(content: dict[str, Any], override: str) -> None:
     key, sign, value = override.partition("=")
     if not sign or not key:
         raise UsageError(f"--set {override} is not of the form KEY=VALUE.", "Try tune.epochs=3.")
@@ -90,7 +93,7 @@ def _apply(content: dict[str, Any], override: str, read: Any) -> None:
         content = content[group]
         if not isinstance(content, dict):
             raise UsageError(f"--set {override}: {group} is no group of settings.")
-    content[last] = read(value)
+    content[last] = settings_text.read(value)
 
 
 def _first(error: ValidationError, schema: type[Recipe]) -> str:

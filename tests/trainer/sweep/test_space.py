@@ -51,6 +51,7 @@ def test_a_space_has_ranges_and_choices(tmp_path: Path) -> None:
         ("train.learning_rate: {low: 0, high: 1, log: true}", "both above 0"),
         ("train.batch: {low: 1, high: 8, log: true, step: 2}", "none with log"),
         ("train.batch: [0, 4]", "train.batch can't be 0"),
+        ("train.batch: {low: 2, high: 8.0}", "train.batch can't be 3.9"),
         ("train.schedule: [cosine, triangle]", "train.schedule can't be triangle"),
         ("lora.r: 8", "has neither choices nor a range"),
         ("lora.r: []", "needs choices"),
@@ -65,6 +66,11 @@ def test_what_is_wrong_is_named(text: str, told: str, tmp_path: Path) -> None:
         read(tmp_path, text)
     assert told in caught.value.line()
     assert "\n" not in caught.value.line()
+
+
+def test_a_number_needs_no_point_before_its_exponent(tmp_path: Path) -> None:
+    (rate,) = read(tmp_path, "train.learning_rate: {low: 1e-5, high: 1E-3, log: true}\n")
+    assert rate == Range("train.learning_rate", 1e-5, 1e-3, None, True)
 
 
 def test_a_recipe_without_an_adapter_has_none_to_try(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ A YAML file names settings as `--set` does, each with its choices or its range:
     train.schedule: [cosine, linear]
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from medllm.errors import DataError
 from pydantic import ValidationError
 from rapidfuzz import process
 
+from medtrain import settings_text
 from medtrain.settings import AdapterSettings, Settings, TrainSettings, TuningRecipe
 
 Value = bool | int | float | str
@@ -72,8 +74,10 @@ class Range:
         return found
 
     def samples(self) -> tuple[Value, ...]:
-        """Values that must be valid."""
-        return (self.low, self.high)
+        """Values that must be valid; the one between is no whole number, if these are none."""
+        if self.is_whole:
+            return (self.low, self.high)
+        return (self.low, self.low + (self.step or (self.high - self.low) / math.pi), self.high)
 
 
 Knob = Choices | Range
@@ -88,7 +92,7 @@ def read(file: Path, recipe: TuningRecipe) -> list[Knob]:
     import yaml
 
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
+        content = settings_text.read(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} can't be read: {error}.") from error
     except yaml.YAMLError as error:
