@@ -1,5 +1,6 @@
 """Tokens and labels: one BOS, the answer alone learned, its end learned, for every chat family."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,12 @@ def test_a_pair_has_prefix_and_end_on_both_sides(tmp_path: Path) -> None:
     assert row["input_ids"] == tokenizer("Medical question: What is hypertension?")["input_ids"]
     assert row["labels"][-1] == tokenizer.eos_token_id
     assert MASKED not in row["labels"]
+    alike = "Medical question: What is hypertension?"
+    again = PairEncoder(tokenizer, 256).encode(
+        replace(example(prompt=question), completion=alike), tally
+    )
+    assert again and len(again["labels"]) == len(again["input_ids"]), "as long as its question"
+    assert tally.lengths == [len(r["input_ids"]) + len(r["labels"]) for r in (row, again)]
     assert PairEncoder(tokenizer, 8).encode(example(prompt=question), tally) is None
     assert tally.too_long == 1
 

@@ -1,6 +1,7 @@
 """What would spoil a training is refused before its first step."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,3 +71,70 @@ def test_a_sample_is_shown_with_its_masked_and_its_learned_part(
     assert learned.split() == ["An", "infection.", "</s>"]
     assert "1 to learn" in shown and "Left out: 2 longer than 512 tokens" in shown
     assert "\x1b" not in shown
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("pairs")
+    return bases.tokenizer_of(tiny_runs.base(folder, "flan-t5", None))
+
+
+def trainer(tokenizer: Any, rows: list[dict[str, list[int]]], collator: Any) -> Any:
+    return SimpleNamespace(
+        train_dataset=rows, processing_class=tokenizer, data_collator=collator(tokenizer)
+    )
+
+
+def test_padding_of_a_question_is_not_taken_for_that_of_an_answer(pairs: Any) -> None:
+    from transformers import DataCollatorForSeq2Seq
+
+    # Both sides are padded to eight, at other places.
+    rows = [
+        {"input_ids": [10] * 7 + [1], "labels": [11] * 4 + [1]},
+        {"input_ids": [10] * 3 + [1], "labels": [11] * 7 + [1]},
+    ]
+    preflight.check_batch(trainer(pairs, rows, DataCollatorForSeq2Seq))
+
+
+def test_a_batch_that_learns_more_or_less_than_its_answers_is_refused(tokenizer: Any) -> None:
+    from transformers import DataCollatorForLanguageModeling, DataCollatorForSeq2Seq
+
+    rows = [{"input_ids": [1, 5, 6, 2], "labels": [MASKED, MASKED, 6, 2]}]
+
+    def whole(tokenizer: Any) -> Any:
+        collate = DataCollatorForLanguageModeling(tokenizer, mlm=False)
+        return lambda some: collate([{"input_ids": row["input_ids"]} for row in some])
+
+    def without_its_end(tokenizer: Any) -> Any:
+        collate = DataCollatorForSeq2Seq(tokenizer)
+        return lambda some: collate(
+            [{**row, "labels": [*row["labels"][:-1], -100]} for row in some]
+        )
+
+    preflight.check_batch(trainer(tokenizer, rows, DataCollatorForSeq2Seq))
+    with pytest.raises(TrainingError, match="4 tokens of a batch would be learned and only 2"):
+        preflight.check_batch(trainer(tokenizer, rows, whole))
+    with pytest.raises(TrainingError, match="Only 1 of the 2 tokens"):
+        preflight.check_batch(trainer(tokenizer, rows, without_its_end))
+
+
+def test_an_end_that_fills_batches_up_is_learned_where_it_is_the_end_alone(tokenizer: Any) -> None:
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    rows = [
+        {"input_ids": [1, 5, *[6] * n, 2], "labels": [MASKED] * 2 + [6] * n + [2]} for n in (1, 9)
+    ]
+    collator = DataCollatorForLanguageModeling(pad_token_id=2)
+    preflight.check_batch(trainer(tokenizer, rows, lambda _: collator))
+    assert collator(rows)["labels"].eq(2).sum(dim=-1).tolist() == [1, 1]
+
+
+def test_a_question_as_long_as_its_answer_is_shown_and_counted(
+    pairs: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question, answer = pairs("What is flu?")["input_ids"], pairs("What is flu?")["input_ids"]
+    recipe = tiny_runs.load("qa-flan-t5", Path("base"))
+    row = {"input_ids": question, "labels": answer}
+    preflight.show(recipe, pairs, (Tally(), Tally()), row, {})
+    masked, learned = capsys.readouterr().err.split("Masked:\n")[1].split("Learned:\n")
+    assert "What is flu?" in masked and "What is flu?" in learned

@@ -97,7 +97,7 @@ class ChatEncoder:
             return None
         tally.merged += shared < len(before)
         tally.without_system += self._drops_system(example)
-        return _counted(ids, [MASKED] * shared + ids[shared:], tally)
+        return _counted(ids, [MASKED] * shared + ids[shared:], len(ids), tally)
 
     def texts(self, example: Example) -> tuple[str, str]:
         """The chat up to the answer, and with it.
@@ -185,7 +185,7 @@ class PairEncoder:
             tally.too_long += 1
             tally.longest_refused = max(tally.longest_refused, len(ids), len(labels))
             return None
-        return _counted(ids, labels, tally)
+        return _counted(ids, labels, len(ids) + len(labels), tally)
 
 
 def encoder_for(recipe: TuningRecipe, tokenizer: Any, ends: frozenset[int]) -> Encoder:
@@ -238,8 +238,8 @@ def _shared(left: list[int], right: list[int]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
-def _counted(ids: list[int], labels: list[int], tally: Tally) -> Row:
+def _counted(ids: list[int], labels: list[int], length: int, tally: Tally) -> Row:
     tally.examples += 1
-    tally.lengths.append(len(ids) if len(labels) == len(ids) else len(ids) + len(labels))
+    tally.lengths.append(length)
     tally.learned += sum(label != MASKED for label in labels)
     return {"input_ids": ids, "labels": labels}

@@ -73,18 +73,24 @@ def run(tuning: Tuning, device: Device) -> None:
         for name, tally in tallies.items()
         if tally.examples
     }
+    preflight.check_rows(data["train"], tokenizer, ends)
     model = assembly.model_of(tuning.base, recipe, device)
     settled = assembly.settle(recipe, device, model, tallies["train"])
     trainer = assembly.trainer_of(
         recipe, device, settled, model, tokenizer, data, tuning.work, tallies["train"].lengths
     )
-    preflight.check_batch(trainer, ends)
+    preflight.check_batch(trainer)
     if state.is_main_process:
         both = (tallies["train"], tallies["validation"])
         told = assembly.told(recipe, device, settled, model)
         preflight.show(recipe, tokenizer, both, data["train"][0], told)
     log = training.fit(trainer, tuning.work, lambda: _remedy(recipe, device, tallies["train"]))
-    _save(trainer, tuning, [_facts(tallies, trainer.model), *log], state)
+    try:
+        _save(trainer, tuning, [_facts(tallies, trainer.model), *log], state)
+    except Exception as error:
+        if foreseen := training.foresee(error, tuning.target):
+            raise foreseen from error
+        raise
 
 
 def _facts(tallies: dict[str, Tally], model: Any) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Before the first step: the silent mistakes of fine-tuning are refused, and a sample is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medllm.errors import TrainingError
@@ -9,6 +9,7 @@ from medtrain.encoding import MASKED, Tally
 from medtrain.settings import TuningRecipe
 
 _MOST_CHECKED = 64
+_MOST_COLLATED = 4
 _MOST_SHOWN = 1500
 """Characters of each part of the sample."""
 
@@ -33,32 +34,43 @@ def check_counts(recipe: TuningRecipe, tally: Tally) -> None:
         )
 
 
-def check_batch(trainer: Any, ends: frozenset[int]) -> None:
-    """Looks at what the model will really be given: the first examples, as a batch.
+def check_rows(rows: Sequence[Mapping[str, Any]], tokenizer: Any, ends: frozenset[int]) -> None:
+    """Looks at the first examples, each by itself; see `check_row`."""
+    for place in range(min(_MOST_CHECKED, len(rows))):
+        check_row(rows[place]["input_ids"], rows[place]["labels"], tokenizer, ends)
+
+
+def check_batch(trainer: Any) -> None:
+    """Looks at what the model will really be given: it must learn what the examples say, no more.
 
     Raises:
-        TrainingError: nothing is learned of one, BOS stands twice or not at all, or the end
-            of the answer is not learned.
+        TrainingError: a prompt or padding would be learned, or a part of an answer would not.
     """
     data = trainer.train_dataset
-    rows = [data[i] for i in range(min(_MOST_CHECKED, len(data)))]
-    tokenizer = trainer.processing_class
-    for row in rows:
-        check_row(row["input_ids"], row["labels"], tokenizer, ends)
-    batch = trainer.data_collator([dict(row) for row in rows[:4]])
-    learned = batch["labels"] != MASKED
-    if not bool(learned.any(dim=-1).all()):
-        raise TrainingError("A batch has no token to learn: all its labels are masked.")
-    filled = batch["input_ids"] == tokenizer.pad_token_id
-    is_end = tokenizer.pad_token_id == tokenizer.eos_token_id
-    if batch["labels"].shape == filled.shape and not is_end and bool((filled & learned).any()):
-        raise TrainingError("Padding is learned: the labels of a batch don't leave it out.")
+    rows = [dict(data[i]) for i in range(min(_MOST_COLLATED, len(data)))]
+    wanted = sum(_learned(row["labels"]) for row in rows)
+    found = _learned(trainer.data_collator(rows)["labels"].flatten().tolist())
+    if found > wanted:
+        raise TrainingError(
+            f"{found} tokens of a batch would be learned and only {wanted} are of answers.",
+            "Leave out what `extra` says of batches.",
+        )
+    if found < wanted:
+        raise TrainingError(
+            f"Only {found} of the {wanted} tokens of a batch's answers would be learned.",
+            "Leave out what `extra` says of batches.",
+        )
 
 
 def check_row(
     ids: Sequence[int], labels: Sequence[int], tokenizer: Any, ends: frozenset[int]
 ) -> None:
-    """Looks at one example; see `check_batch`."""
+    """Looks at one example.
+
+    Raises:
+        TrainingError: nothing of it is learned, BOS stands twice or not at all, or the end of the
+            answer is not learned.
+    """
     learned = [label for label in labels if label != MASKED]
     if not learned:
         raise TrainingError("An example has no token to learn: its answer was cut away.")
@@ -67,13 +79,22 @@ def check_row(
     if learned[-1] not in ends:
         raise TrainingError("The end of an answer is not learned: it lacks its EOS token.")
     bos = tokenizer.bos_token_id
-    if bos is None or len(ids) != len(labels):
+    if bos is None or not _is_chat(labels):
         return
     begins = tokenizer("x")["input_ids"][:1] == [bos]
     if begins and ids[0] != bos:
         raise TrainingError("An example does not begin with a BOS token.")
     if list(ids[:2]) == [bos, bos]:
         raise TrainingError("An example begins with two BOS tokens.")
+
+
+def _learned(labels: Sequence[int]) -> int:
+    return sum(label != MASKED for label in labels)
+
+
+def _is_chat(labels: Sequence[int]) -> bool:
+    """Whether a row is prompt and answer in one; a pair's labels are all of the answer."""
+    return labels[0] == MASKED
 
 
 def show(
@@ -124,9 +145,9 @@ def _counts(recipe: TuningRecipe, tallies: tuple[Tally, Tally], tokenizer: Any) 
 def _parts(row: dict[str, Any], tokenizer: Any) -> list[tuple[str, str, str]]:
     ids, labels = list(row["input_ids"]), list(row["labels"])
     learned = [label for label in labels if label != MASKED]
-    is_chat = len(ids) == len(labels)
-    masked = [i for i, label in zip(ids, labels, strict=False) if label == MASKED]
-    prompt = masked if is_chat and len(masked) < len(ids) else ids
+    prompt = ids
+    if _is_chat(labels):
+        prompt = [i for i, label in zip(ids, labels, strict=True) if label == MASKED]
     return [
         ("Masked", tokenizer.decode(prompt), "dim"),
         ("Learned", tokenizer.decode(learned), "green"),
