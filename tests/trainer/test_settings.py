@@ -70,6 +70,8 @@ def test_activations_are_computed_twice_only_if_memory_asks_for_it() -> None:
         (["extra.learning_rat=1"], "no setting extra.learning_rat; did you mean"),
         (["extra.learning_rate=1"], "Set train.learning_rate instead"),
         (["extra.push_to_hub=true"], "is not free"),
+        (["extra.save_only_model=true"], "is not free"),
+        (["extra.ignore_data_skip=true"], "is not free"),
         (["extra.neftune_noise_alph=5"], "did you mean neftune_noise_alpha?"),
     ],
 )
@@ -107,6 +109,41 @@ def test_the_arguments_are_the_recipe_s(tmp_path: Path) -> None:
             load("extra.logging_strategy=never"), CPU, tmp_path, batches="grouped", steps=(2, 4),
             total=90, validates=False, checkpointing=False,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(("warmup", "wanted"), [("0.1", [0.25, 0.5, 1.0, 1.0]), ("0", [1.0] * 4)])
+def test_a_constant_learning_rate_has_its_warm_up(
+    warmup: str, wanted: list[float], tmp_path: Path
+) -> None:
+    import torch
+    from transformers import get_scheduler
+
+    recipe = load("train.schedule=constant", f"train.warmup={warmup}")
+    made = arguments.build(
+        recipe, CPU, tmp_path, batches="grouped", steps=(2, 4), total=40, validates=False,
+        checkpointing=False,
+    )  # fmt: skip
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = get_scheduler(made.lr_scheduler_type, optimizer, made.get_warmup_steps(40), 40)
+    rates = []
+    for _ in range(40):
+        optimizer.step()
+        schedule.step()
+        rates.append(schedule.get_last_lr()[0])
+    assert [rates[step] for step in (0, 1, 3, 39)] == wanted
+
+
+def test_one_process_takes_one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trl import SFTConfig
+
+    # As transformers counts GPUs on a machine with four; it would split each batch over them.
+    count = property(lambda self: self.__dict__.get("_n_gpu") or 4)
+    monkeypatch.setattr(SFTConfig, "n_gpu", count)
+    made = arguments.build(
+        load(), CPU, tmp_path, batches="grouped", steps=(2, 4), total=40, validates=False,
+        checkpointing=False,
+    )  # fmt: skip
+    assert made.train_batch_size == 2
 
 
 @pytest.mark.parametrize(

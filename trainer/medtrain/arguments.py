@@ -39,14 +39,15 @@ _OURS = {
 """What a setting of ours stands for; it is not taken twice."""
 _FIXED = frozenset(
     """
-    assistant_only_loss chat_template_path completion_only_loss dataset_kwargs
-    dataset_text_field disable_tqdm do_eval do_predict do_train eos_token eval_packing
-    greater_is_better hub_model_id load_best_model_at_end metric_for_best_model
-    model_init_kwargs packing_strategy pad_token predict_with_generate push_to_hub
-    remove_unused_columns resume_from_checkpoint trust_remote_code use_cpu
+    assistant_only_loss auto_find_batch_size chat_template_path completion_only_loss
+    dataset_kwargs dataset_text_field disable_tqdm do_eval do_predict do_train eos_token
+    eval_packing greater_is_better hub_model_id ignore_data_skip load_best_model_at_end
+    logging_nan_inf_filter metric_for_best_model model_init_kwargs packing_strategy pad_token
+    predict_with_generate push_to_hub remove_unused_columns resume_from_checkpoint
+    save_only_model shuffle_dataset trust_remote_code use_cpu
     """.split()
 )
-"""What the project decides."""
+"""What the project decides: what is learned, in which order, and that a run can go on."""
 
 
 def check_extra(recipe: TuningRecipe) -> None:
@@ -131,10 +132,14 @@ def build(
         }
     try:
         arguments = SFTConfig if recipe.kind == "causal" else Seq2SeqTrainingArguments
-        return arguments(**made | recipe.extra)
+        whole = arguments(**made | recipe.extra)
     except (TypeError, ValueError) as error:
         told = " ".join(str(error).split())
         raise DataError(f"Recipe {recipe.name}: {told}", "Look at `extra`.") from error
+    if whole.n_gpu > 1:
+        # One process would split its batches over all GPUs; several are for torchrun.
+        whole._n_gpu = 1
+    return whole
 
 
 def _shared(recipe: TuningRecipe, device: Device, folder: Path) -> dict[str, Any]:
@@ -146,7 +151,10 @@ def _shared(recipe: TuningRecipe, device: Device, folder: Path) -> dict[str, Any
         "num_train_epochs": train.epochs,
         "max_steps": train.max_steps,
         "learning_rate": train.learning_rate,
-        "lr_scheduler_type": train.schedule,
+        # Transformers' constant schedule has no warm-up.
+        "lr_scheduler_type": f"{train.schedule}_with_warmup"
+        if train.schedule == "constant" and train.warmup
+        else train.schedule,
         "warmup_steps": train.warmup,
         "weight_decay": train.weight_decay,
         "optim": devices.optimizer(train, device),
