@@ -120,11 +120,26 @@ class PairTrainer(_Grouped, Seq2SeqTrainer):  # type: ignore[misc]
         self._right: dict[str, list[float]] = {"train": [0, 0], "eval": [0, 0]}
         self._seen = 0
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kw: Any) -> Any:
-        """The model's own loss; what it got right is counted on the way."""
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Any,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The mean over all tokens of a step; what the model got right is counted on the way.
+
+        An encoder-decoder gives the mean of one batch, and knows nothing of `num_items_in_batch`,
+        by which transformers takes it to be scaled to the step: batches would be added up.
+        """
         labels = inputs["labels"]
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kw)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True)
         learned = labels != MASKED
+        if num_items_in_batch is not None:
+            # Where the tokens of all processes are counted: their gradients are averaged later.
+            together = self.args.average_tokens_across_devices
+            share = learned.sum() / num_items_in_batch
+            loss = loss * share * (self.accelerator.num_processes if together else 1)
         right = (outputs.logits.detach().argmax(dim=-1) == labels) & learned
         counts = torch.stack([right.sum(), learned.sum(), inputs["attention_mask"].sum()])
         found = self.accelerator.gather(counts[None]).sum(dim=0).tolist()
