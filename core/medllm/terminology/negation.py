@@ -7,9 +7,14 @@ selection; a cue that only looks like one ("not only", "gram negative") is passe
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 SCOPE = 15
 """Words that a cue reaches, unless the clause ends before."""
+_BEHIND = 300
+"""Characters before a cue that are looked at."""
+_LONGEST_END = 60
+"""Characters beyond a cue's reach in which an end that begins inside it may go on."""
 
 _BEFORE = """
     no evidence of|no sign of|no signs of|no history of|no indication of|no suspicion of|
@@ -83,15 +88,15 @@ def negating(found: list[Scope], start: int, end: int) -> str | None:
 
 
 def _forward(text: str, start: int) -> int:
-    stop = _END.search(text, start)
-    end = stop.start() if stop else len(text)
-    words = list(_WORD.finditer(text, start, end))
-    return words[SCOPE - 1].end() if len(words) > SCOPE else end
+    words = list(islice(_WORD.finditer(text, start), SCOPE + 1))
+    reach = words[SCOPE - 1].end() if len(words) > SCOPE else len(text)
+    stop = _END.search(text, start, min(len(text), reach + _LONGEST_END))
+    return min(reach, stop.start()) if stop else reach
 
 
 def _backward(text: str, end: int) -> int:
-    start = 0
-    for stop in _END.finditer(text, max(0, end - 300), end):
+    start = max(0, end - _BEHIND)
+    for stop in _END.finditer(text, start, end):
         start = stop.end()
     words = list(_WORD.finditer(text, start, end))
     return words[-SCOPE].start() if len(words) > SCOPE else start
