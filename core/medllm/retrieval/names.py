@@ -18,7 +18,7 @@ LONGEST = 10
 COMMON = 20
 """A name that more parts of files bear, such as "Summary", names none of them."""
 SHORTEST = 3
-"""Letters of a name that is no acronym."""
+"""Letters of a name that is no acronym; a shorter synonym would be found in any text."""
 SENSES = 4
 """Senses of an abbreviation that a question is widened by, the commonest."""
 SYNONYMS = 12
@@ -87,9 +87,8 @@ def synonyms(vocabulary: Store, said: str, compared: str) -> tuple[str, ...]:
         for other in vocabulary.names(vocabulary.concept(entry.code)):
             if other.scope <= Scope.EXACT and not tokens.is_acronym(other.text):
                 found[other.text] = None
-    different = {form(text): text for text in found if form(text) != compared}
-    different.pop("", None)
-    return tuple(list(different.values())[:SYNONYMS])
+    different = {form(text): text for text in found}
+    return tuple(t for f, t in different.items() if f != compared and len(f) >= SHORTEST)[:SYNONYMS]
 
 
 def lexicon_synonyms(said: str, compared: str) -> tuple[str, ...]:
@@ -130,9 +129,8 @@ def in_question(
             if vocabulary:
                 others += synonyms(vocabulary, said, compared)
             distinct = {form(text): text for text in others}
-            for none in ("", compared):
-                distinct.pop(none, None)
-            kept = tuple(distinct.values())[:SYNONYMS]
+            distinct.pop(compared, None)
+            kept = tuple(t for f, t in distinct.items() if len(f) >= SHORTEST)[:SYNONYMS]
             found[compared] = Named(compared, tuple(words.terms(said)), kept)
     return list(found.values())
 

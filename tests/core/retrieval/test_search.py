@@ -81,6 +81,20 @@ def test_a_vocabulary_widens_the_question(tmp_path: Path, folder: Path) -> None:
         assert found.confident
 
 
+def test_a_synonym_of_a_letter_or_two_widens_nothing(tmp_path: Path, folder: Path) -> None:
+    from medllm.terminology import compiler
+
+    (tmp_path / "a.csv").write_text("id,name,synonyms\nX:1,quorl fever,c|zz\n", encoding="utf-8")
+    compiler.add(tmp_path / "a.csv", store=tmp_path / "store.sqlite3")
+    with (
+        Store(tmp_path / "store.sqlite3") as store,
+        Index.open(tmp_path / "i.sqlite3", vocabulary=store) as wide,
+    ):
+        (folder / "hepatitis.txt").write_text("Hepatitis C is an infection, or zz.\n")
+        wide.update(folder)
+        assert not wide.search("quorl fever").confident
+
+
 def test_meaning_finds_what_no_word_does(tmp_path: Path, folder: Path) -> None:
     embedder = TopicVectors()
     with Index.open(tmp_path / "i.sqlite3", embedder=embedder) as index:
