@@ -1,11 +1,8 @@
 """Preparation as a whole: what stays, what goes and why; the same bytes however it is made."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ from medllm import paths
 from medllm.errors import DataError, UsageError
 from medllm.reference import builtin_cards
 from medtrain import examples
-from medtrain.prepare import finish, prepare, shards
+from medtrain.prepare import prepare, shards
 from medtrain.settings import TuningRecipe
 
 from tests.trainer.prepare import abstracts
@@ -136,6 +133,18 @@ def test_test_documents_beside_pubmedqa_are_left_out(tmp_path: Path) -> None:
     prepare(source, tmp_path / "out")
     found = examples.read_prepared(tmp_path / "out").train
     assert {example.document for example in found} == {"pubmedqa:102"}
+    assert "not known" not in (tmp_path / "out" / "README.md").read_text("utf-8")
+
+
+def test_a_test_split_that_is_not_known_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published.write(tmp_path / "data")
+    source = recipe(tmp_path / "data" / "ori_pqal.json", reader="pubmedqa", validation=0)
+    prepare(source, tmp_path / "out")
+    told = "PubMedQA's test split is not known here"
+    assert told in capsys.readouterr().err
+    assert told in (tmp_path / "out" / "README.md").read_text("utf-8")
 
 
 def test_a_document_keeps_its_side_when_others_come(tmp_path: Path) -> None:
@@ -216,88 +225,26 @@ def test_copies_are_of_training_examples_alone(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_bad_data_is_told_in_one_line(content: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text(content)
-    for name, workers in (("one", 1), ("two", 2)):
-        with pytest.raises(DataError, match=told) as caught:
-            prepare(recipe(tmp_path / "x.jsonl"), tmp_path / name, workers=workers)
-        assert "\n" not in caught.value.line()
-        assert not (tmp_path / name / "train.jsonl").exists()
+    with pytest.raises(DataError, match=told) as caught:
+        prepare(recipe(tmp_path / "x.jsonl"), tmp_path / "out")
+    assert "\n" not in caught.value.line()
+    assert not (tmp_path / "out" / "train.jsonl").exists()
+
+
+def test_a_worker_tells_what_is_wrong_as_one_process_does(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"prompt": "a", "completion": "b"}\n{"question": "a"}\n')
+    lines = []
+    for workers in (1, 2):
+        with pytest.raises(DataError, match="line 2: there is no 'prompt'") as caught:
+            prepare(recipe(tmp_path / "x.jsonl"), tmp_path / str(workers), workers=workers)
+        lines.append(caught.value.line())
+    assert lines[0] == lines[1], "its hint included"
 
 
 def test_rows_of_a_megabyte_are_counted_and_left_out(tmp_path: Path) -> None:
     file = pairs(tmp_path / "x.jsonl", ("What?", "word " * 210_000), ("What?", "This."))
     assert prepared(file, tmp_path / "out") == ["This."]
     assert "| longer than 40,000 characters | 1 |" in (tmp_path / "out" / "README.md").read_text()
-
-
-def test_another_preparation_is_not_overwritten(tmp_path: Path) -> None:
-    file = abstracts.write(tmp_path / "a.jsonl", 50)
-    first = prepare(recipe(file), tmp_path / "out")
-    assert prepare(recipe(file), tmp_path / "out") == first
-    with pytest.raises(UsageError, match="prepared with other settings or other data"):
-        prepare(recipe(file, validation=0.5), tmp_path / "out")
-
-
-def command(file: Path, out: Path, *more: str) -> list[str]:
-    settings = [f"data.path={file}", "data.reader=jsonl", "data.validation=0.2", "data.system=''"]
-    words = [sys.executable, "-m", "medtrain", "prepare", "terminology-mistral", "--out", str(out)]
-    return [*words, *(part for s in settings for part in ("--set", s)), *more]
-
-
-def test_killed_half_way_it_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    file = abstracts.write(tmp_path / "a.jsonl", 9_000, copies=500)
-    out = tmp_path / "killed"
-    running = subprocess.Popen(command(file, out, "--workers", "1"), stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list((out / "work").glob("0*.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
-    whole = {f: f.stat().st_mtime_ns for f in sorted((out / "work").glob("0*.json"))}
-    assert whole and not (out / "train.jsonl").exists()
-    # Which shards are made anew can be seen while the second run is under way.
-    done = subprocess.run(
-        command(file, out, "--workers", "2"), capture_output=True, text=True, check=True
-    )
-    assert "examples to learn" in done.stdout and f"--data {out}" in done.stdout
-    subprocess.run(command(file, tmp_path / "unbroken", "--workers", "1"), check=True,
-                   capture_output=True)  # fmt: skip
-    assert bytes_of(out) == bytes_of(tmp_path / "unbroken")
-
-
-def test_whole_shards_are_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "MOST_ROWS", 20)
-    file = abstracts.write(tmp_path / "a.jsonl", 100)
-    made: list[int] = []
-    make, stop = shards.make, finish.finish_shard
-
-    def counting(plan: shards.Plan, chunk: shards.Chunk) -> int:
-        made.append(chunk.number)
-        if len(made) == 3:
-            raise KeyboardInterrupt
-        return make(plan, chunk)
-
-    monkeypatch.setattr(shards, "make", counting)
-    from medllm.errors import InterruptedRunError
-
-    with pytest.raises(InterruptedRunError, match="what is done is kept in"):
-        prepare(recipe(file), tmp_path / "out")
-    assert finish.finish_shard is stop
-    prepare(recipe(file), tmp_path / "out")
-    assert made == [0, 1, 2, 2, 3, 4]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
-def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
-    file = abstracts.write(tmp_path / "a.jsonl", 2_000)
-    limit = "import resource,sys,os; resource.setrlimit(resource.RLIMIT_FSIZE, (200000, 200000)); "
-    limit += "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-    limit += "from medtrain.cli import main; main()"
-    words = command(file, tmp_path / "out", "--workers", "1")
-    done = subprocess.run([words[0], "-c", limit, *words[3:]], capture_output=True, text=True,
-                          check=False)  # fmt: skip
-    assert done.returncode == 5, done.stderr
-    assert "can't be written" in done.stderr.splitlines()[-1]
-    assert not (tmp_path / "out" / "train.jsonl").exists()
 
 
 def test_the_list_of_data_sets_tells_their_terms() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from medtrain import readers
+from medtrain.prepare import decontamination
 from medtrain.prepare.shards import Plan
 from medtrain.prepare.statistics import Figures, SourceFigures
 from medtrain.readers.reader import FREE
@@ -35,6 +36,8 @@ def render(plan: Plan, recipe: str, figures: Figures, evaluation: Mapping[str, s
     lines += [f"| {why} | {number:,} |" for why, number in _removed(figures, data.near)]
     lines += ["", "Evaluation data that was kept out: the cards of the test split"]
     lines[-1] += "".join(f", {name}" for name in evaluation) + "."
+    for line in decontamination.unknown(plan.sources(), evaluation):
+        lines += ["", line]
     lines += ["", "## What was mended", ""]
     mended = sum((dict_of.mended for dict_of in figures.sources), start=type(count)())
     lines += [f"- {what}: {number:,} examples" for what, number in sorted(mended.items())]

@@ -19,12 +19,15 @@ from medllm.terminology.normalise import sentence_case
 
 from medtrain.prepare.words import Hashes, Words, comparable, words
 from medtrain.readers import rows
+from medtrain.settings import SourceSettings
 
 RUN = 13
 SHORTEST = 3
 """Words of a question that is compared whole."""
 _BATCH = 64
 _SLOTS = 1 << 22
+GROUND_TRUTH = "test_ground_truth.json"
+"""PubMedQA's file of the labels of its test split, by PMID."""
 Reason = Literal["", "13 words of evaluation", "a question of evaluation", "a test document"]
 
 
@@ -41,6 +44,27 @@ def inputs(named: Sequence[str]) -> list[Path]:
             raise UsageError(f"There is no evaluation data at {name}.", "Mend data.decontaminate.")
         found.append(file)
     return found
+
+
+def unknown(sources: Iterable[SourceSettings], known: Iterable[str]) -> list[str]:
+    """What evaluation asks and can't be kept out, since it is not known here; in lines.
+
+    Args:
+        sources: the data sets.
+        known: names of the files with evaluation data.
+    """
+    if any(Path(name).name == GROUND_TRUTH for name in known):
+        return []
+    labelled = [s for s in sources if s.reader == "pubmedqa" and not _is_artificial(s)]
+    return [
+        "PubMedQA's test split is not known here, so that its questions are learned and scores on "
+        f"them say nothing. Name its file: --set 'data.decontaminate=[{GROUND_TRUTH}]'."
+    ] * bool(labelled)
+
+
+def _is_artificial(source: SourceSettings) -> bool:
+    """Whether it is PQA-A, which has no question of the test split."""
+    return source.subset == "pqa_artificial" or Path(source.path).name == "ori_pqaa.json"
 
 
 def compile_into(folder: Path, named: Sequence[str]) -> None:

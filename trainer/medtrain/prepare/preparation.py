@@ -4,7 +4,10 @@ out/work holds the shards while it is under way. A stage that was interrupted ma
 not whole yet; at the end work is removed.
 """
 
+import hashlib
+import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +39,8 @@ from medtrain.settings import Recipe, TuningRecipe
 FORMAT = "1"
 """Changes where the same data and settings would give other examples."""
 AUGMENTED = "augmented.jsonl"
-_GROUND_TRUTH = "test_ground_truth.json"
+_MOST_LISTED = 1000
+"""Files of a data set whose hashes run.json holds one by one."""
 
 
 def prepare(
@@ -66,7 +70,7 @@ def prepare(
         InterruptedRunError: Ctrl-C; the same command goes on.
     """
     if not isinstance(recipe, TuningRecipe):
-        raise UsageError(f"The recipe {recipe.name} needs no preparation.", "Run it.")
+        raise UsageError(f"The recipe {recipe.name} needs no preparation.", "Run it at once.")
     started = time.monotonic()
     paths.ensure_dir(out)
     plan = Plan(out / "work", recipe.data, recipe.seed)
@@ -74,6 +78,8 @@ def prepare(
     record = _begin(recipe, plan, named, out)
     if record.finished:
         return record
+    for line in decontamination.unknown(plan.sources(), record.inputs):
+        print(f"{recipe.name}: {line}", file=sys.stderr)
     paths.ensure_dir(plan.work / "evaluation")
     with _told(out), Progress(recipe.name) as view, open_engine(engine, workers) as engine_:
         decontamination.compile_into(plan.work / "evaluation", named)
@@ -101,7 +107,7 @@ def _evaluation(plan: Plan) -> list[str]:
     for source in plan.sources():
         if source.reader == "pubmedqa":
             folders = {file.parent for file in readers.open_reader(source).inputs()}
-            found = [folder / _GROUND_TRUTH for folder in sorted(folders)]
+            found = [folder / decontamination.GROUND_TRUTH for folder in sorted(folders)]
             named += [str(file) for file in found if file.is_file() and str(file) not in named]
     return named
 
@@ -109,12 +115,9 @@ def _evaluation(plan: Plan) -> list[str]:
 def _begin(recipe: TuningRecipe, plan: Plan, named: list[str], out: Path) -> RunRecord:
     """The record of this preparation; its inputs and settings must be those that lie there."""
     settings = {"data": recipe.data.model_dump(mode="json"), "format": FORMAT}
-    inputs = {
-        f"evaluation/{file.name}": files.sha256(file) for file in decontamination.inputs(named)
-    }
+    inputs = _hashes("evaluation", sorted(set(decontamination.inputs(named))))
     for place, source in enumerate(plan.sources()):
-        for file in readers.open_reader(source).inputs():
-            inputs[f"{source.reader}-{place}/{file.name}"] = files.sha256(file)
+        inputs |= _hashes(f"{source.reader}-{place}", readers.open_reader(source).inputs())
     if terminology.is_asked(recipe.data.terminology):
         file = terminology.make_ready()
         inputs[f"vocabulary/{file.name}"] = files.sha256(file)
@@ -139,6 +142,22 @@ def _begin(recipe: TuningRecipe, plan: Plan, named: list[str], out: Path) -> Run
     )
     record.write(out)
     return record
+
+
+def _hashes(what: str, found: list[Path]) -> dict[str, str]:
+    """SHA-256 of each file by its name, or of all together where they are very many."""
+    names = [file.name for file in found]
+    if len(set(names)) < len(names):
+        above = os.path.commonpath([file.resolve().parent for file in found])
+        names = [str(file.resolve().relative_to(above)) for file in found]
+    if len(found) <= _MOST_LISTED:
+        return {
+            f"{what}/{name}": files.sha256(file) for name, file in zip(names, found, strict=True)
+        }
+    whole = hashlib.sha256()
+    for name, file in zip(names, found, strict=True):
+        whole.update(f"{name} {files.sha256(file)}\n".encode("utf-8", "surrogateescape"))
+    return {f"{what}/{len(found):,} files": whole.hexdigest()}
 
 
 def _read(plan: Plan, engine: Engine, view: Progress) -> list[int]:
