@@ -127,6 +127,10 @@ def test_a_number_needs_no_point_before_its_exponent() -> None:
     assert (found.extra["max_grad_norm"], found.train.learning_rate) == (0.1, 2e-4)
 
 
+def test_a_text_is_emptied_by_giving_it_nothing() -> None:
+    assert recipe.load("qa-flan-t5", ["prefix="]).prefix == ""
+
+
 def test_a_base_without_a_kind_is_asked_for_it(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("name: own\nbase: google/flan-t5-base\n")

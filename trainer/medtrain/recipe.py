@@ -93,7 +93,8 @@ def _apply(content: dict[str, Any], override: str) -> None:
         content = content[group]
         if not isinstance(content, dict):
             raise UsageError(f"--set {override}: {group} is no group of settings.")
-    content[last] = settings_text.read(value)
+    # Nothing is an empty text, and not YAML's null.
+    content[last] = settings_text.read(value) if value.strip() else ""
 
 
 def _first(error: ValidationError, schema: type[Recipe]) -> str:
