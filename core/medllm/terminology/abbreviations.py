@@ -5,7 +5,7 @@ around the abbreviation are weighed: `sense_evidence`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Literal
 
@@ -19,6 +19,7 @@ from medllm.terminology import sense_context, sense_evidence
 from medllm.terminology.background import Background
 from medllm.terminology.document import Document
 from medllm.terminology.lexicon import Lexicon, Sense, builtin_lexicon
+from medllm.terminology.sense_parts import contradict
 from medllm.terminology.sense_shares import Imported, Share, shares
 from medllm.terminology.tokens import bag, name_words
 
@@ -28,6 +29,8 @@ SAME_NAME = 0.9
 """Least likeness of a defined long form to a known sense that makes it the same."""
 DEFINED = 0.98
 """Probability of the sense that the text itself defines."""
+SUPPORTED = 0.6
+"""Least support of its surroundings by which the only known sense is more than the only known."""
 MOST_HINTS = 20
 """Other abbreviations of a text whose long forms are taken into the context."""
 
@@ -50,11 +53,13 @@ class Ranked:
     senses: tuple[RankedSense, ...]
     """Empty where the abbreviation is not known."""
     source: Source
-    """What decided."""
+    """What decided; `context` of the only known sense: the surroundings speak for it."""
     margin: float
     """Score of the first sense minus that of the second."""
     sure: bool
     """Whether the margin is large enough not to ask."""
+    defined: str = ""
+    """The long form in the text's own words, where it defines the abbreviation as it is written."""
 
     @property
     def best(self) -> Sense | None:
@@ -105,17 +110,24 @@ class Abbreviations:
             text: where it stands; may be empty.
             at: its offset in `text`; None for the first place where it stands.
         """
-        written = abbreviation.strip()
-        document = Document(text)
+        return self.senses_in(Document(text), abbreviation.strip(), at)
+
+    def senses_in(self, document: Document, written: str, at: int | None = None) -> Ranked:
+        """As `senses`, of one abbreviation of many in a document that is read once."""
         found = shares(written, self.lexicon, self.imported, document.in_capitals)
         defined = document.long_forms
         if long := defined.get(written) or defined.get(written.removesuffix("s")):
-            return self._defined(written, long, found)
+            ranked = self._defined(written, long, found)
+            return replace(ranked, defined=defined.get(written, ""))
         if not found:
             return Ranked(written, (), "unknown", 0.0, False)
-        if len(found) == 1 or not text.strip():
+        if not document.text.strip():
             return self._ranked(written, found, [f.share for f in found], "frequency")
         rows = self.evidence(written, found, document, at)
+        if len(found) == 1:
+            support = sense_evidence.support(rows[0], self.weights)
+            source: Source = "context" if support >= SUPPORTED else "frequency"
+            return self._ranked(written, found, [1.0], source)
         scores = sense_evidence.probabilities(rows, self.weights)
         told = bool(rows[:, sense_evidence.FROM_CONTEXT].any())
         return self._ranked(written, found, scores.tolist(), "context" if told else "frequency")
@@ -165,10 +177,15 @@ class Abbreviations:
 
 
 def same_name(one: str, other: str) -> float:
-    """How alike two long forms are, 0 to 1; 1 where only endings and order differ."""
+    """How alike two long forms are, 0 to 1.
+
+    It is 1 where only endings and order differ, and 0 where words are opposed: hypo- and hyper-.
+    """
     mine, theirs = name_words(one), name_words(other)
     if bag(mine) == bag(theirs):
         return 1.0
+    if any(contradict(a, b) for a in {*mine} - {*theirs} for b in {*theirs} - {*mine}):
+        return 0.0
     return fuzz.ratio(" ".join(sorted(mine)), " ".join(sorted(theirs))) / 100
 
 

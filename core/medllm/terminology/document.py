@@ -25,7 +25,8 @@ class Document:
     def acronyms(self) -> tuple[str, ...]:
         """Words written as acronyms, each once, in the order of the text."""
         words = (self.text[word.start : word.end] for word in tokens.words_at(self.text))
-        return tuple(dict.fromkeys(word for word in words if tokens.is_acronym(word)))
+        capitals = (word for word in words if not word.islower())
+        return tuple(dict.fromkeys(word for word in capitals if tokens.is_acronym(word)))
 
     @cached_property
     def in_capitals(self) -> bool:

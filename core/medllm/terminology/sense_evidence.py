@@ -28,6 +28,8 @@ the abbreviation is the initials; cosine of sentence and long form. Count and le
 of uncurated lists alone: a curated one says what is common, and `OD` is the right eye too."""
 FROM_CONTEXT = [PARTS.index(part) for part in ("profile", "named", "cues", "meaning")]
 """The parts that the surroundings give."""
+FROM_WORDS = [PARTS.index(part) for part in ("profile", "named", "cues")]
+"""Those of them that are 0 where the surroundings say nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def evidence(
     """The evidence for each sense, (len(found), len(PARTS))."""
     vector = background.vector(context.words)
     likeness = [0.0] * len(found)
-    if meanings and context.sentence:
+    if meanings and context.sentence and len(found) > 1:
         likeness = meanings.cosines(context.sentence, [entry.sense.expansion for entry in found])
     curated = lexicon.ordered
     rows = []
@@ -81,6 +83,11 @@ def probabilities(rows: NDArray[np.float64], weights: Weights) -> NDArray[np.flo
     sums = rows @ np.array(weights.values)
     exps = np.exp(sums - sums.max())
     return np.asarray(exps / exps.sum())
+
+
+def support(row: NDArray[np.float64], weights: Weights) -> float:
+    """What the words around speak for one sense, whatever its rivals: 0 where they say nothing."""
+    return float((row * np.array(weights.values))[FROM_WORDS].sum())
 
 
 def _named(name: str, words: Mapping[str, float], background: Background) -> float:

@@ -206,6 +206,25 @@ def test_a_near_spelling_of_a_definition_is_the_lexicons_sense(
     assert ranked.best.concept
 
 
+def test_the_opposite_of_a_definition_is_not_the_lexicons_sense() -> None:
+    lexicon = Lexicon(
+        [Concept("MED:x", "hypothyroidism", (), "DISO", ())],
+        [Sense("HT", "MED:x", "hypothyroidism")],
+    )
+    ranked = Abbreviations(lexicon).senses("HT", "Hyperthyroidism (HT) is treated.")
+    assert _expansions(ranked) == ["Hyperthyroidism", "hypothyroidism"]
+    assert ranked.defined == "Hyperthyroidism"
+
+
+def test_the_only_known_sense_is_told_from_one_that_the_text_supports(
+    abbreviations: Abbreviations,
+) -> None:
+    """No lexicon has every sense: what nothing speaks for may be another one."""
+    alone = abbreviations.senses("ARDS", "The ARDS team met.")
+    told = abbreviations.senses("ARDS", "ARDS: hypoxia, bilateral infiltrates, ventilator.")
+    assert (len(alone.senses), alone.source, told.source) == (1, "frequency", "context")
+
+
 def test_without_a_text_frequency_decides(abbreviations: Abbreviations) -> None:
     ranked = abbreviations.senses("MI")
     assert (_expansions(ranked)[0], ranked.source) == ("myocardial infarction", "frequency")
