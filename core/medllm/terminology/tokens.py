@@ -7,7 +7,7 @@ breast" is "breast cancer"). Both are kept as 64-bit hashes in the vocabulary st
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -17,6 +17,9 @@ from medllm.terminology.normalise import fold
 _MARKS = "\u0300-\u036f"  # combining accents; a decomposed letter stays one letter
 _WORD = re.compile(rf"(?:[^\W_][{_MARKS}]*)+(?:['’](?:[^\W_][{_MARKS}]*)+)*")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
+JOINTS = "-\u2010\u2011\u2012\u2013/'’.&+_@"
+"""What joins words to one token: `IL-6`, `D/C`, `T&A`."""
+_TOKEN = re.compile(rf"[^\W_]+(?:[{JOINTS}][^\W_]+)*")
 
 FUNCTION_WORDS = frozenset("a an and as at by due for from in nos of on or the to with".split())
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7"}
@@ -112,6 +115,14 @@ def bag(folded_words: Sequence[str]) -> str:
 def digest(text: str) -> int:
     """64-bit hash of a form, as SQLite's signed integer."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def acronyms_at(text: str) -> Iterator[re.Match[str]]:
+    """Whole tokens of `text` that are written as acronyms: in `IL-6 of MI` these two."""
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if len(token) <= 8 and not token.islower() and is_acronym(token):
+            yield match
 
 
 def is_acronym(name: str) -> bool:

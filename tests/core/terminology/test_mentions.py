@@ -55,6 +55,50 @@ def test_what_cannot_be_told_is_said(annotator: Annotator) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "short", "expected"),
+    [
+        ("Troponin peaked and the trace showed an inferior MI.", "MI", "myocardial infarction"),
+        ("Echo: mild MI, systolic murmur, valve, jet.", "MI", "mitral insufficiency"),
+        ("CF with Pseudomonas in sputum, on enzymes.", "CF", "cystic fibrosis"),
+        ("CF with dyspnea, edema, low ejection fraction, a diuretic.", "CF", "heart failure"),
+        # The text's own definition comes before what the abbreviation mostly means.
+        ("Mucoviscidosis (MV) is inherited. The MV was severe.", "MV", "cystic fibrosis"),
+        ("MI noted.", "MI", None),
+        ("Seen for CF.", "CF", None),
+    ],
+)
+def test_an_abbreviation_means_what_its_text_tells(
+    annotator: Annotator, text: str, short: str, expected: str | None
+) -> None:
+    found = [mention for mention in annotator.mentions(text) if mention.text == short]
+    assert found
+    for mention in found:
+        names = annotator.store.names(mention.link.concept) if mention.link else []
+        folded = [entry.text.lower() for entry in names]
+        assert (mention.link is None) is (expected is None)
+        assert expected is None or expected in folded, folded
+
+
+def test_where_it_is_not_sure_the_senses_are_given(annotator: Annotator) -> None:
+    (found,) = (m for m in annotator.mentions("MI noted.") if m.text == "MI")
+    assert found.link is None
+    assert found.ranked is not None
+    senses = [entry.sense.expansion for entry in found.ranked.senses]
+    assert {"myocardial infarction", "mitral insufficiency"} <= set(senses)
+
+
+def test_what_was_said_before_counts(annotator: Annotator) -> None:
+    alone, after = (
+        annotator.mentions("The MV was severe.", before)
+        for before in ("", "Mucoviscidosis (MV) is inherited.")
+    )
+    assert [mention.link for mention in alone] == [None]
+    assert [(mention.start, mention.end) for mention in after] == [(4, 6)]
+    assert after[0].link is not None
+    assert annotator.store.preferred(after[0].link.concept) == "cystic fibrosis"
+
+
+@pytest.mark.parametrize(
     ("text", "negated"),
     [
         ("No evidence of cystic fibrosis.", True),
