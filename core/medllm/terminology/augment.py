@@ -16,9 +16,13 @@ from medllm import files
 from medllm.errors import DataError, UsageError
 from medllm.terminology import tokens
 from medllm.terminology.facts import Scope
+from medllm.terminology.lexicon import Lexicon
 from medllm.terminology.mentions import Annotator, Mention
 from medllm.terminology.readers.lines import Lines, Problems
+from medllm.terminology.schwartz_hearst import definitions
 from medllm.terminology.store import Store
+from medllm.terminology.wording import fitted
+from medllm.terminology.written_out import WrittenOut, asks, written_out
 
 Kind = Literal["preferred", "mask", "synonym", "rare-mask"]
 KINDS: tuple[Kind, ...] = ("preferred", "mask", "synonym", "rare-mask")
@@ -34,6 +38,7 @@ class Change:
 
     kind: Kind
     concept: str
+    """Empty for an article, and for an abbreviation of no known concept."""
     before: str
     after: str
     source_start: int
@@ -58,43 +63,79 @@ class Example:
     changes: tuple[Change, ...]
 
 
-Replace = Callable[[Mention, str], str | None]
+Replace = Callable[[Mention, str], str | WrittenOut | None]
 """Given a mention and the text before it, what shall stand in its place; None: leave it."""
+
+
+class _Pieces:
+    """A text that is made anew, from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._pieces, self._end, self._length = text, list[str](), 0, 0
+
+    def put(self, start: int, end: int, new: str) -> int:
+        """`new` in place of `text[start:end]`; gives where it stands."""
+        self._pieces += (self._text[self._end : start], new)
+        place = self._length + start - self._end
+        self._end, self._length = end, place + len(new)
+        return place
+
+    def whole(self) -> str:
+        """The new text, with what is left of the old one."""
+        return "".join(self._pieces) + self._text[self._end :]
 
 
 def rewrite(text: str, mentions: Iterable[Mention], kind: Kind, replace: Replace) -> Example:
     """`text` with mentions replaced, every linked mention's place carried along."""
-    pieces: list[str] = []
-    spans, changes, end, length = [], [], 0, 0
+    made, spans, changes = _Pieces(text), [], []
     for mention in sorted(mentions, key=lambda m: m.start):
-        if mention.link is None:
-            continue
-        pieces.append(text[end : mention.start])
-        length += mention.start - end
         after = replace(mention, text[: mention.start])
+        if after is None and mention.link is None:
+            continue
+        concept = mention.link.concept if mention.link else ""
+        if isinstance(after, WrittenOut):
+            if after.article:
+                start, end = after.article_start, after.article_end
+                place = made.put(start, end, after.article)
+                changes.append(Change(kind, "", text[start:end], after.article, start, place))
+            after = after.text
         new = mention.text if after is None else after
+        place = made.put(mention.start, mention.end, new)
         if new != mention.text:
-            changes.append(
-                Change(kind, mention.link.concept, mention.text, new, mention.start, length)
-            )
-        spans.append(Span(length, length + len(new), mention.link.concept))
-        pieces.append(new)
-        length += len(new)
-        end = mention.end
-    pieces.append(text[end:])
-    return Example("".join(pieces), tuple(spans), tuple(changes))
+            changes.append(Change(kind, concept, mention.text, new, mention.start, place))
+        if concept:
+            spans.append(Span(place, place + len(new), concept))
+    return Example(made.whole(), tuple(spans), tuple(changes))
 
 
-def preferred(text: str, mentions: Iterable[Mention], store: Store) -> Example:
-    """Every mention that is surely linked by its preferred name."""
+def preferred(
+    text: str, mentions: Iterable[Mention], store: Store, lexicon: Lexicon | None = None
+) -> Example:
+    """Every mention that is surely linked by its preferred name.
 
-    def replace(mention: Mention, before: str) -> str | None:
-        if not _is_sure(mention) or mention.link is None:
-            return None
-        name = store.preferred(mention.link.concept)
-        return None if tokens.is_acronym(name) else _fitted(name, mention.text, before)
+    Args:
+        text: the text of the mentions.
+        mentions: from an Annotator.
+        store: tells the preferred names.
+        lexicon: of the annotator's abbreviations, which are written out where their sense is
+            sure, see `written_out`; None: they stay.
+    """
+    found = list(mentions)
+    if asks(text) or not any(mention.ranked for mention in found):
+        lexicon = None
+    shown = {pair.short for pair in definitions(text)} if lexicon else set[str]()
 
-    return rewrite(text, mentions, "preferred", replace)
+    def replace(mention: Mention, before: str) -> str | WrittenOut | None:
+        name = store.preferred(mention.link.concept) if mention.link and _is_exact(mention) else ""
+        name = "" if tokens.is_acronym(name) else name
+        if mention.ranked and lexicon:
+            long = written_out(text, mention, lexicon, shown, name)
+            if long and long.text.endswith(")"):
+                shown.add(mention.text)
+            return long
+        return fitted(name, mention.text, before) if name and _is_full(mention) else None
+
+    return rewrite(text, found, "preferred", replace)
 
 
 def masked(
@@ -116,7 +157,7 @@ def masked(
 
     def replace(mention: Mention, _: str) -> str | None:
         concept = mention.link.concept if mention.link else ""
-        if concepts is not None and concept not in concepts:
+        if not concept or (concepts is not None and concept not in concepts):
             return None
         group = next(iter(sorted(store.notes(concept, "group"))), UNKNOWN_GROUP)
         return f"[{group}]" if not groups or group in groups else None
@@ -136,13 +177,13 @@ def with_synonyms(text: str, mentions: Iterable[Mention], store: Store, random: 
             return None
         own = tokens.form(tokens.name_words(mention.text))
         fitting = sorted(
-            fitted
+            name
             for entry in store.names(mention.link.concept)
             if entry.scope <= Scope.EXACT
             and not tokens.is_acronym(entry.text)
             and not any(tokens.is_acronym(word) for word in entry.text.split())
             and tokens.form(tokens.name_words(entry.text)) != own
-            and (fitted := _fitted(entry.text, mention.text, before))
+            and (name := fitted(entry.text, mention.text, before))
         )
         return random.choice(fitting) if fitting else None
 
@@ -194,7 +235,8 @@ def augment_file(
         for (name, text), mentions in zip(texts, annotated, strict=True):
             for kind in (kind for kind in KINDS if kind in kinds):
                 random = Random(f"{seed} {name}")
-                example = _made(kind, text, mentions, store, random, groups, seldom)
+                lexicon = annotator.abbreviations.lexicon
+                example = _made(kind, text, mentions, store, lexicon, random, groups, seldom)
                 if example.changes:
                     record = {"id": f"{name}/{kind}", "source": name, "kind": kind, "seed": seed}
                     out.write(json.dumps(record | asdict(example), ensure_ascii=False) + "\n")
@@ -207,12 +249,13 @@ def _made(
     text: str,
     mentions: Iterable[Mention],
     store: Store,
+    lexicon: Lexicon,
     random: Random,
     groups: Collection[str],
     rare: Collection[str],
 ) -> Example:
     if kind == "preferred":
-        return preferred(text, mentions, store)
+        return preferred(text, mentions, store, lexicon)
     if kind == "synonym":
         return with_synonyms(text, mentions, store, random)
     if kind == "mask":
@@ -239,31 +282,16 @@ def _texts(source: Path) -> Iterator[tuple[str, str]]:
 
 def _is_sure(mention: Mention) -> bool:
     """Whether the vocabulary has just this name, written out and of exact scope."""
+    return _is_exact(mention) and _is_full(mention)
+
+
+def _is_exact(mention: Mention) -> bool:
+    """Whether what stands there, or is defined there, is an exact name of the vocabulary."""
     link = mention.link
-    if link is None or link.how != "exact" or tokens.is_acronym(mention.text):
-        return False
-    return link.score >= EXACT_SCORE
+    return link is not None and link.how == "exact" and link.score >= EXACT_SCORE
 
 
-def _fitted(name: str, replaced: str, before: str) -> str | None:
-    """`name` in the case of what it replaces; None where the article before it would be wrong."""
-    article = before.rstrip().rpartition(" ")[2].lower()
-    if article in ("a", "an") and _is_vowel(name) != _is_vowel(replaced):
-        return None
-    first, rest = name[0], name[1:]
-    if replaced[0].isupper() and _begins(before):
-        return first.upper() + rest
-    if first.isupper() and _begins(before) is False and replaced[0].islower():
-        lowered = name.split(" ", 1)[0]
-        return first.lower() + rest if lowered[1:].islower() and name == name.capitalize() else name
-    return name
-
-
-def _begins(before: str) -> bool:
-    """Whether a sentence begins after `before`."""
-    stripped = before.rstrip()
-    return not stripped or stripped[-1] in ".!?:\n"
-
-
-def _is_vowel(word: str) -> bool:
-    return word[0].lower() in "aeiou"
+def _is_full(mention: Mention) -> bool:
+    """Whether a mention is no short form: IBD, MetS, HbA1c."""
+    mixed = " " not in mention.text and any(c.isupper() for c in mention.text[1:])
+    return not mixed and not tokens.is_acronym(mention.text)

@@ -77,10 +77,11 @@ def around(text: str, at: int | None, length: int, expanded: Sequence[str] = ())
     for name in expanded:
         for stem in stems(name):
             words[stem] = max(FAR, words.get(stem, 0.0))
-    return Context(_sentence(text, at), words, pairs)
+    return Context(sentence_at(text, at), words, pairs)
 
 
-def _sentence(text: str, at: int | None) -> str:
+def sentence_at(text: str, at: int | None) -> str:
+    """The sentence around a place; without one, the beginning of `text`."""
     if at is None:
         return text[: 2 * WINDOW].strip()
     start = 0

@@ -1,6 +1,7 @@
 """Medical terms of the examples: preferred names, and changed copies to learn from.
 
-What is changed is the user's last turn; preferred names are put into the answer too. The copies
+What is changed is the user's last turn; preferred names are put into the answer too, and in both
+abbreviations are written out, in the sense that the turns before and the question tell. The copies
 are of training examples alone, and belong to the document of what they were made from.
 """
 
@@ -16,6 +17,7 @@ from medllm import paths
 from medllm.prompts import Message
 from medllm.terminology import augment
 from medllm.terminology.mentions import Annotator, Mention
+from medllm.terminology.written_out import asks
 
 from medtrain.examples import Example
 from medtrain.settings import TerminologySettings
@@ -49,20 +51,26 @@ def mentioned(examples: Iterable[Example], vocabulary: Path) -> Counter[str]:
     annotator = _annotator(vocabulary)
     counts: Counter[str] = Counter()
     for example in examples:
-        mentions = annotator.mentions(example.prompt[-1]["content"])
+        mentions = annotator.mentions(example.prompt[-1]["content"], _earlier(example))
         counts.update({mention.link.concept for mention in mentions if mention.link})
     return counts
 
 
 def normalised(example: Example, vocabulary: Path) -> Example:
-    """The example with preferred names."""
+    """The example with preferred names and with its abbreviations written out.
+
+    Where the question is what an abbreviation stands for they stay, in the answer too.
+    """
     annotator = _annotator(vocabulary)
+    question, earlier = example.prompt[-1]["content"], _earlier(example)
+    lexicon = None if asks(question) else annotator.abbreviations.lexicon
 
-    def preferred(text: str) -> str:
-        return augment.preferred(text, annotator.mentions(text), annotator.store).text
+    def preferred(text: str, before: str) -> str:
+        mentions = annotator.mentions(text, before)
+        return augment.preferred(text, mentions, annotator.store, lexicon).text
 
-    asked = preferred(example.prompt[-1]["content"])
-    return replace(_asking(example, asked), completion=preferred(example.completion))
+    completion = preferred(example.completion, f"{earlier}\n{question}".strip())
+    return replace(_asking(example, preferred(question, earlier)), completion=completion)
 
 
 def copies(
@@ -73,9 +81,11 @@ def copies(
     vocabulary: Path,
 ) -> Iterator[tuple[Example, dict[str, Any]]]:
     """Changed copies, each with what was changed; a kind that changes nothing makes none."""
+    if not settings.augment:
+        return
     annotator = _annotator(vocabulary)
     text = example.prompt[-1]["content"]
-    mentions = annotator.mentions(text)
+    mentions = annotator.mentions(text, _earlier(example))
     for kind in settings.augment:
         random = Random(f"{seed} {kind} {example.document} {text}")
         made = _made(kind, text, mentions, annotator, settings, rare, random)
@@ -95,7 +105,7 @@ def _made(
 ) -> augment.Example:
     store = annotator.store
     if kind == "preferred":
-        return augment.preferred(text, mentions, store)
+        return augment.preferred(text, mentions, store, annotator.abbreviations.lexicon)
     if kind == "synonym":
         return augment.with_synonyms(text, mentions, store, random)
     if kind == "mask":
@@ -106,6 +116,12 @@ def _made(
 def _places(made: augment.Example) -> dict[str, Any]:
     told = asdict(made)
     return {"spans": told["spans"], "changes": told["changes"]}
+
+
+def _earlier(example: Example) -> str:
+    """What was said before the last turn."""
+    turns = example.prompt[:-1]
+    return "\n".join(turn["content"] for turn in turns if turn["role"] != "system")
 
 
 def _asking(example: Example, asked: str) -> Example:
