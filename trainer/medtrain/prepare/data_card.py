@@ -84,6 +84,7 @@ def _terms(plan: Plan, augmented: int) -> str:
     told = []
     if settings.normalise:
         told.append("Terms that were surely linked have their preferred names.")
+        told.append("Abbreviations of a sure sense are written out, once with the short form.")
     if settings.augment:
         kinds = ", ".join(settings.augment)
         told.append(f"{augmented:,} changed copies ({kinds}) are among the examples to learn.")

@@ -36,7 +36,7 @@ from medtrain.prepare.progress import Progress
 from medtrain.prepare.shards import Plan
 from medtrain.settings import Recipe, TuningRecipe
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes where the same data and settings would give other examples."""
 AUGMENTED = "augmented.jsonl"
 _MOST_LISTED = 1000
