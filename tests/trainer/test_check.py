@@ -16,10 +16,13 @@ def test_a_recipe_that_can_be_run_is_found_well(name: str, tmp_path: Path) -> No
     folder = tiny_runs.base(tmp_path / "base", *tiny_runs.BASES[name])
     data = tiny_runs.records(tmp_path / "records.jsonl")
     found = list(check(tiny_runs.load(name, folder, "train.max_length=2048"), data))
-    assert [finding.name for finding in found] == ["settings", "base", "data", "examples"]
+    assert [finding.name for finding in found] == [
+        "settings", "base", "model", "data", "examples",
+    ]  # fmt: skip
     assert not [finding.line() for finding in found if finding.problem]
-    assert "12 examples" in found[2].told
-    assert "one BOS, and the end of the answer is learned" in found[3].told
+    assert "million are trained" in found[2].told
+    assert "12 examples" in found[3].told
+    assert "one BOS, and the end of the answer is learned" in found[4].told
     assert sorted(file.name for file in tmp_path.iterdir()) == ["base", "records.jsonl"]
 
 
@@ -29,6 +32,11 @@ def test_a_recipe_that_can_be_run_is_found_well(name: str, tmp_path: Path) -> No
         (["base=no/model"], "base", "is not here"),
         (["extra.optimiser=x"], "settings", "did you mean"),
         (["train.precision=fp16"], "settings", "can't train in fp16"),
+        (["extra.logging_strategy=never"], "settings", "never is not a valid"),
+        (["extra.report_to=tensorbord"], "settings", "did you mean tensorboard"),
+        (["kind=seq2seq", "chat_family="], "model", "(mistral) can't be trained as seq2seq"),
+        (["lora.targets=[q_proj, v_prj]"], "model", "no linear layer v_prj; did you mean v_proj"),
+        (["train.patience=2"], "data", "needs examples to validate on"),
         (["chat_family=chatml"], "base", "speaks mistral, the recipe says chatml"),
         (["train.max_length=16"], "examples", "longer than 16 tokens"),
     ],
