@@ -24,4 +24,5 @@ def fault(what: str, error: Exception, anew: str) -> StorageError:
         hint = "Free some space; what it held is as it was."
     else:
         hint = anew
-    return StorageError(f"{what}: {error}.", hint)
+    reason = getattr(error, "strerror", None) or error
+    return StorageError(f"{what}: {reason}.", hint)

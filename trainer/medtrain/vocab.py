@@ -36,13 +36,14 @@ def add(
         finally:
             view.close()
         typer.echo(
-            f"{report.name}: {report.names:,} names, {report.links:,} links, "
+            f"{report.name} {'replaced' if report.replaced else 'added'}: "
+            f"{report.names:,} names, {report.links:,} links, "
             f"{report.notes:,} notes, {report.skipped:,} skipped"
         )
         for problem in report.problems:
             typer.echo(f"  {problem}", err=True)
-        if report.skipped > len(report.problems):
-            typer.echo(f"  and {report.skipped - len(report.problems):,} more", err=True)
+        if report.untold:
+            typer.echo(f"  and {report.untold:,} more", err=True)
 
 
 @app.command("list")
@@ -57,8 +58,10 @@ def list_vocabularies() -> None:
         for source in store.sources():
             typer.echo(
                 f"{source.name}\t{source.kind}\t{source.names:,} names\t{source.links:,} links\t"
-                f"{source.skipped:,} skipped\t{source.added}"
+                f"{source.notes:,} notes\t{source.skipped:,} skipped\t{source.added}"
             )
+        if len(store.sources()) == 1:
+            typer.echo("Add your own: medtrain vocab add FILE", err=True)
 
 
 @app.command()

@@ -7,26 +7,22 @@ fails on the way, the old one stands, and who reads it is not disturbed.
 import fcntl
 import shutil
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from medllm import files, paths
+from medllm import files, paths, sqlite_faults
 from medllm.errors import DataError, StorageError, UsageError
 from medllm.reference import builtin_cards
-from medllm.terminology import hierarchy, tokens
-from medllm.terminology.facts import Fact, Link, Name, Relation
+from medllm.terminology import hierarchy
+from medllm.terminology.facts import Fact, Relation
 from medllm.terminology.readers import builtin, obo, rrf, senses, tables
-from medllm.terminology.readers.lines import Lines, Problems
-from medllm.terminology.store import INDEXES, SCHEMA, VERSION
+from medllm.terminology.readers.lines import KEPT, Lines, Problems
+from medllm.terminology.store import ANEW, BUILTIN, INDEXES, SCHEMA, VERSION
+from medllm.terminology.writer import Writer
 
-BUILTIN = "built-in"
-BATCH = 20_000
-"""Facts held in memory before they are written."""
-LONGEST_NAME = 12
-"""Words; longer names are found by link() but not in running text."""
 Progress = Callable[[float, int], None]
 """Told the share of the file that is read, and the facts so far."""
 
@@ -42,7 +38,14 @@ class Report:
     notes: int
     skipped: int
     problems: tuple[str, ...]
-    """The first of what was skipped, with file and line."""
+    """What was taken in spite of a doubt, and the first of what was skipped; with file and line."""
+    replaced: bool
+    """Whether there was a vocabulary of this name, whose place it took."""
+
+    @property
+    def untold(self) -> int:
+        """Number of what was skipped beyond `problems`."""
+        return max(0, self.skipped - KEPT)
 
 
 def add(
@@ -57,34 +60,34 @@ def add(
         store: the store, by default the user's.
 
     Raises:
-        UsageError: the kind of file is not known, or the name is taken by the project.
+        UsageError: the kind of file is not known, or the name is taken by the project or
+            can't be shown.
         DataError: nothing in it can be read.
         StorageError: the file can't be read or the store not written.
     """
     name = name or file.name
     if name == BUILTIN:
         raise UsageError(f"The name {BUILTIN!r} is taken.", "Choose another: --name NAME")
-    kind = _kind(file)
-    try:
-        size = max(1, file.stat().st_size)
-    except OSError as error:
-        raise StorageError(f"{file} can't be read: {error.strerror}.", "Check its name.") from error
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"The name {name!a} can't be shown.", "Choose another: --name NAME")
+    kind, size = _kind(file), _size(file)
     problems = Problems(file)
     with _rebuilding(store) as base:
-        _forget(base, name)
-        writer = _Writer(base, name, kind, str(file.resolve()))
+        replaced = _forget(base, name)
+        writer = Writer(base, name, kind, _shown(file.resolve()))
         lines = Lines(
             file, problems, lambda read: progress(read / size, writer.total) if progress else None
         )
         writer.take(_facts(lines, kind))
         if not writer.total:
-            first = f" The first problem: {problems.first[0]}." if problems.first else ""
-            raise DataError(f"{file} holds nothing that can be used.{first}", "Check its format.")
+            raise DataError(
+                f"{file} holds nothing that can be used.{problems.opening()}", "Check its format."
+            )
         _cut_cycles(base, writer.source, problems)
         writer.finish(problems.count, files.sha256(file))
         report = Report(
             name, kind, writer.names, writer.links, writer.notes,
-            problems.count, tuple(problems.first),
+            problems.count, (*problems.notices, *problems.first), replaced,
         )  # fmt: skip
     if progress:
         progress(1.0, writer.total)
@@ -125,6 +128,21 @@ def _kind(file: Path) -> str:
     )
 
 
+def _size(file: Path) -> int:
+    """Bytes of a plain file, at least 1; a pipe or a device may never end."""
+    try:
+        known = file.stat()
+    except OSError as error:
+        raise StorageError(f"{file} can't be read: {error.strerror}.", "Check its name.") from error
+    if not stat.S_ISREG(known.st_mode):
+        raise UsageError(f"{file} is no plain file.", "Save what it gives as a file, and add that.")
+    return max(1, known.st_size)
+
+
+def _shown(file: Path) -> str:
+    return str(file).encode("utf-8", "replace").decode()
+
+
 def _facts(lines: Lines, kind: str) -> Iterator[Fact]:
     if kind == "obo":
         return obo.read(lines)
@@ -138,13 +156,9 @@ def _rebuilding(store: Path | None) -> Iterator[sqlite3.Connection]:
     """A copy of the store to change; it is indexed and takes the store's place at the end."""
     target = store or paths.vocabulary_file()
     paths.ensure_dir(target.parent)
-    with open(target.with_name(f".{target.name}.lock"), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StorageError(
-                "Another import is under way.", "Wait until it has ended, then try again."
-            ) from error
+    with _locked(target):
+        for left in target.parent.glob(f".{target.name}.*.part"):  # by an import that was killed
+            left.unlink(missing_ok=True)
         with files.atomic(target) as temporary:
             try:
                 with closing(_copy(target, temporary)) as base:
@@ -153,10 +167,26 @@ def _rebuilding(store: Path | None) -> Iterator[sqlite3.Connection]:
                     _index(base)
                     base.commit()
             except sqlite3.Error as error:
-                raise StorageError(
-                    f"The vocabulary store can't be written: {error}.",
-                    "Free some space; the old one is as it was.",
-                ) from error
+                what = f"The vocabulary store {target} can't be written"
+                raise sqlite_faults.fault(what, error, ANEW) from error
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """One import at a time; the system lets go of the lock of one that was killed."""
+    try:
+        lock = open(target.with_name(f".{target.name}.lock"), "w")  # noqa: SIM115
+    except OSError as error:
+        what = f"The vocabulary store {target} can't be written"
+        raise sqlite_faults.fault(what, error, "Check the rights of its folder.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StorageError(
+                "Another import is under way.", "Wait until it has ended, then try again."
+            ) from error
+        yield
 
 
 def _copy(target: Path, temporary: Path) -> sqlite3.Connection:
@@ -182,26 +212,26 @@ def _is_current(file: Path) -> bool:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as base:
             row = base.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
     except sqlite3.Error as error:
-        raise StorageError(
-            f"{file} is broken: {error}.", "Move it away and add the vocabularies again."
-        ) from error
+        raise sqlite_faults.fault(f"{file} is broken", error, ANEW) from error
     return row is not None and row[0] == VERSION
 
 
 def _refresh_builtin(base: sqlite3.Connection) -> None:
     _forget(base, BUILTIN)
-    writer = _Writer(base, BUILTIN, "cards", "")
+    writer = Writer(base, BUILTIN, "cards", "")
     writer.take(builtin.read(builtin_cards()))
     writer.take(builtin.read_lexicon(senses.read_concepts(paths.lexicon_file())))
     writer.finish(0, "")
 
 
-def _forget(base: sqlite3.Connection, name: str) -> None:
+def _forget(base: sqlite3.Connection, name: str) -> bool:
+    """Takes a vocabulary out; whether there was one."""
     row = base.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
     if row:
         for table in ("name", "link", "note"):
             base.execute(f"DELETE FROM {table} WHERE source = ?", row)
         base.execute("DELETE FROM source WHERE id = ?", row)
+    return row is not None
 
 
 def _index(base: sqlite3.Connection) -> None:
@@ -219,86 +249,12 @@ def _cut_cycles(base: sqlite3.Connection, source: int, problems: Problems) -> No
     rows = base.execute(
         "SELECT code, target FROM link WHERE source = ? AND relation = ?", (source, Relation.PARENT)
     )
-    for code, parent in hierarchy.closing_links(rows):
-        problems.add(0, f"{code} is_a {parent} closes a cycle, link left out")
+    closing = hierarchy.closing_links(rows)
+    lines = obo.places(problems.file, closing) if closing else {}
+    for code, parent in sorted(closing, key=lambda link: lines.get(link, 0)):
+        line = lines.get((code, parent), 0)
+        problems.add(line, f"{code} is_a {parent} closes a cycle, link left out")
         base.execute(
             "DELETE FROM link WHERE source = ? AND relation = ? AND code = ? AND target = ?",
             (source, Relation.PARENT, code, parent),
         )
-
-
-class _Writer:
-    """Writes the facts of one source in batches."""
-
-    def __init__(self, base: sqlite3.Connection, name: str, kind: str, file: str) -> None:
-        self.base = base
-        cursor = base.execute(
-            "INSERT INTO source(id, name, kind, file) VALUES(?, ?, ?, ?)",
-            (0 if name == BUILTIN else None, name, kind, file),
-        )
-        self.source = cursor.lastrowid or 0
-        self.names = self.links = self.notes = 0
-        self._code, self._texts = "", set[str]()
-
-    @property
-    def total(self) -> int:
-        """Facts so far."""
-        return self.names + self.links + self.notes
-
-    def take(self, facts: Iterable[Fact]) -> None:
-        """Writes all of `facts`."""
-        rows: dict[type, list[tuple[str | int, ...]]] = {Name: [], Link: []}
-        notes: list[tuple[str | int, ...]] = []
-        for fact in facts:
-            if isinstance(fact, Name):
-                if self._is_new(fact) and (row := self._name(fact)):
-                    rows[Name].append(row)
-            elif isinstance(fact, Link):
-                row = (fact.code, fact.target, int(fact.relation), self.source)
-                rows[Link].append(row)
-            else:
-                notes.append((fact.code, fact.kind, fact.text, self.source))
-            if len(rows[Name]) + len(rows[Link]) + len(notes) >= BATCH:
-                self._flush(rows[Name], rows[Link], notes)
-        self._flush(rows[Name], rows[Link], notes)
-
-    def _is_new(self, name: Name) -> bool:
-        """Whether the concept's names just before this one had it not yet."""
-        if name.code != self._code:
-            self._code, self._texts = name.code, set()
-        known = name.text in self._texts
-        self._texts.add(name.text)
-        return not known
-
-    def _name(self, name: Name) -> tuple[str | int, ...] | None:
-        words = tokens.name_words(name.text)
-        if not words:
-            return None
-        form = tokens.form(words)
-        parts = form.split(" ")
-        return (
-            name.code, name.text, int(name.scope), self.source,
-            tokens.digest(form), tokens.digest(tokens.bag(words)),
-            tokens.digest(" ".join(parts[:2])), len(parts) if len(parts) <= LONGEST_NAME else 0,
-        )  # fmt: skip
-
-    def _flush(self, names: list, links: list, notes: list) -> None:  # type: ignore[type-arg]
-        self.base.executemany("INSERT INTO name VALUES(?, ?, ?, ?, ?, ?, ?, ?)", names)
-        self.base.executemany("INSERT INTO link VALUES(?, ?, ?, ?)", links)
-        self.base.executemany("INSERT INTO note VALUES(?, ?, ?, ?)", notes)
-        self.names += len(names)
-        self.links += len(links)
-        self.notes += len(notes)
-        for rows in (names, links, notes):
-            rows.clear()
-
-    def finish(self, skipped: int, sha256: str) -> None:
-        """Writes the source's row."""
-        self.base.execute(
-            "UPDATE source SET names = ?, links = ?, notes = ?, skipped = ?, sha256 = ?, added = ? "
-            "WHERE id = ?",
-            (
-                self.names, self.links, self.notes, skipped, sha256,
-                time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), self.source,
-            ),
-        )  # fmt: skip

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 
-from medllm import paths
+from medllm import paths, sqlite_faults
+from medllm.closing import Closing
 from medllm.errors import StorageError
 from medllm.terminology.facts import Relation, Scope
 
 VERSION = "1"
 """Of the tables and of the forms in them; another version is compiled anew."""
+BUILTIN = "built-in"
+"""Name of the vocabulary that comes with the project."""
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE source(id INTEGER PRIMARY KEY, name TEXT UNIQUE, kind TEXT, file TEXT, sha256 TEXT,
@@ -37,7 +39,8 @@ CREATE INDEX link_target ON link(target);
 CREATE INDEX note_code ON note(code);
 CREATE INDEX same_concept ON same(concept);
 """
-_BROKEN_HINT = "Remove it and add the vocabularies again: medtrain vocab add FILE"
+ANEW = "Remove it, then add the vocabularies again: medtrain vocab add FILE"
+"""How a damaged store is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Entry:
     """Number of its vocabulary: the later added, the higher."""
 
 
-class Store:
+class Store(Closing):
     """A compiled vocabulary, open for reading."""
 
     def __init__(self, file: Path | None = None) -> None:
@@ -86,9 +89,10 @@ class Store:
                 f"There is no vocabulary at {self.file}.", "Make one: medtrain vocab add FILE"
             ) from error
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"{self.file} is no vocabulary: {error}.", _BROKEN_HINT) from error
+            raise sqlite_faults.fault(f"{self.file} is no vocabulary", error, ANEW) from error
         if row is None or row[0] != VERSION:
-            raise StorageError(f"{self.file} is of another version.", _BROKEN_HINT)
+            self._base.close()
+            raise StorageError(f"{self.file} is of another version.", ANEW)
         self._forms: dict[int, list[Entry]] | None = None
         self._bags: dict[int, list[Entry]] = {}
         self._same: dict[str, str] = {}
@@ -121,10 +125,7 @@ class Store:
     def _by_form(self, form: int) -> list[Entry]:
         if self._forms is not None:
             return self._forms.get(form, [])
-        rows = self._rows(
-            "SELECT code, text, scope, source FROM name WHERE form = ? LIMIT 200", form
-        )
-        return [Entry(code, text, Scope(scope), source) for code, text, scope, source in rows]
+        return self._entries("form", form)
 
     def _by_bag(self, bag: int) -> list[Entry]:
         if self._forms is not None:
@@ -133,7 +134,7 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """All names, in the order in which they were added."""
-        for code, text, scope in self._base.execute("SELECT code, text, scope FROM name"):
+        for code, text, scope in self._each("SELECT code, text, scope FROM name"):
             yield Entry(code, text, Scope(scope))
 
     def size(self) -> int:
@@ -182,7 +183,7 @@ class Store:
         bags: dict[int, list[Entry]] = {}
         query = "SELECT code, text, scope, source, form, bag FROM name"
         scopes = {int(scope): scope for scope in Scope}
-        for code, text, scope, source, form, bag in self._base.execute(query):
+        for code, text, scope, source, form, bag in self._each(query):
             entry = Entry(code, text, scopes[scope], source)
             forms.setdefault(form, []).append(entry)
             bags.setdefault(bag, []).append(entry)
@@ -194,33 +195,24 @@ class Store:
         found = set()
         for table, column in (("link", "target"), ("name", "code")):
             for prefix in prefixes:
-                rows = self._base.execute(
+                rows = self._rows(
                     f"SELECT DISTINCT code FROM {table} WHERE {column} >= ? AND {column} < ?",
-                    (prefix, prefix + "\U0010ffff"),
+                    prefix,
+                    prefix + "\U0010ffff",
                 )
-                found |= {self._concept(row[0]) for row in rows.fetchall()}
+                found |= {self._concept(row[0]) for row in rows}
         return found
 
     def forget(self) -> None:
         """Empties what is remembered of earlier look-ups."""
-        for remembered in (self.by_form, self.by_bag, self.concept, self.codes, self.preferred):
+        for remembered in (
+            self.by_form, self.by_bag, self.concept, self.codes, self.preferred, self.longest,
+        ):  # fmt: skip
             remembered.cache_clear()
-        self.longest.cache_clear()
 
     def close(self) -> None:
         """Closes the file."""
         self._base.close()
-
-    def __enter__(self) -> "Store":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _entries(self, column: str, value: int) -> list[Entry]:
         # A form of very many names, such as that of a number, tells nothing after the first.
@@ -251,7 +243,10 @@ class Store:
         return self._rows("SELECT target, relation FROM link WHERE code = ?", code)
 
     def _rows(self, query: str, *values: str | int) -> list[tuple]:  # type: ignore[type-arg]
+        return list(self._each(query, *values))
+
+    def _each(self, query: str, *values: str | int) -> Iterator[tuple]:  # type: ignore[type-arg]
         try:
-            return self._base.execute(query, values).fetchall()
+            yield from self._base.execute(query, values)
         except sqlite3.Error as error:
-            raise StorageError(f"{self.file} can't be read: {error}.", _BROKEN_HINT) from error
+            raise sqlite_faults.fault(f"{self.file} can't be read", error, ANEW) from error

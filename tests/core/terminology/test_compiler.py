@@ -1,6 +1,7 @@
 """Vocabularies into the store: what is read, what is skipped and told, and what stays intact."""
 
 import multiprocessing
+import os
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from medllm.terminology import compiler
 from medllm.terminology.facts import Scope, curie
 from medllm.terminology.linker import Linker
 from medllm.terminology.readers import lines
-from medllm.terminology.store import Store
+from medllm.terminology.store import BUILTIN, Store
 
 CONSO = (
     "C0010674|ENG|P|L1|PF|S1|Y|A1||||MSH|MH|D003550|Cystic Fibrosis|0|N||\n"
@@ -97,7 +98,9 @@ def test_sssom_and_tables(tmp_path: Path, store: Path) -> None:
         ("a.obo", "[Term]\nname: lost\n\n[Term]\nid: X:1\nname: one\n", "line 2: "),
         ("a.obo", "[Term]\nid: X:1\nname: one\nrubbish\n", "line 4: no tag"),
         ("a.obo", "[Term]\nid: X:1\nname: a\nis_a: X:2\n\n[Term]\nid: X:2\nname: b\nis_a: X:1\n",
-         "is_a X:1 closes a cycle"),
+         "line 9: X:2 is_a X:1 closes a cycle"),
+        ("a.csv", "id,name,synonyms\nX:1,one,\nX:1,two,\nX:1,One,uno\n",
+         "line 3: the id X:1 stands further up for 'one', skipped"),
     ],
 )  # fmt: skip
 def test_broken_rows_are_skipped_and_told(
@@ -108,6 +111,16 @@ def test_broken_rows_are_skipped_and_told(
     assert report.problems[0].startswith(name)
     assert told in report.problems[0]
     assert report.names + report.notes >= 1
+
+
+def test_one_name_a_row_is_taken_and_told_once(tmp_path: Path, store: Path) -> None:
+    rows = "id,name\nX:1,one\nX:1,uno\nX:1,un\nX:2,two\nX:2,dos\n"
+    report = compiler.add(_write(tmp_path, "a.csv", rows), store=store)
+    assert (report.names, report.skipped) == (5, 0)
+    assert len(report.problems) == 1
+    assert report.problems[0].startswith("a.csv, line 3: the id X:1 stands further up for 'one'")
+    with Store(store) as opened:
+        assert opened.preferred("X:1") == "one"
 
 
 def test_a_cycle_is_cut(tmp_path: Path, store: Path) -> None:
@@ -150,6 +163,7 @@ def _import_and_measure(file: Path, store: Path) -> tuple[tuple[str, ...], int, 
         ("a.csv", "", DataError),
         ("a.csv", "this,that\n1,2\n", DataError),
         ("a.csv", "id,name\nX:1,one\n".encode("utf-16"), DataError),
+        ("a.csv", "id,définition\nX:1,naïve\n".encode("latin-1"), DataError),
         ("a.obo", bytes(range(256)) * 8, DataError),
         ("MRCONSO.RRF", "a|b\n" * 5, DataError),
         ("a.xyz", "id,name\nX:1,one\n", UsageError),
@@ -166,6 +180,41 @@ def test_what_cannot_be_used_leaves_the_old_index(
     assert name in told.value.message
     assert store.read_bytes() == before
     assert sorted(f.name for f in store.parent.iterdir()) == [f".{store.name}.lock", store.name]
+
+
+def test_a_table_without_a_header_that_can_be_read_tells_why(tmp_path: Path, store: Path) -> None:
+    table = _write(tmp_path, "a.csv", "id,définition,name\nX:1,x,one\n".encode("latin-1"))
+    with pytest.raises(DataError, match="line 1: not UTF-8 at byte 5"):
+        compiler.add(table, store=store)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, store: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(UsageError, match="no plain file"):
+        compiler.add(tmp_path / "pipe.csv", store=store)
+
+
+def test_a_name_that_can_not_be_shown_is_refused(tmp_path: Path, store: Path) -> None:
+    table = _write(tmp_path, os.fsdecode(b"caf\xe9.csv"), "id,name\nX:1,one\n")
+    for name in ("", " ", "two\nlines"):
+        with pytest.raises(UsageError, match="can't be shown") as told:
+            compiler.add(table, name, store=store)
+        assert "--name" in told.value.hint
+    assert compiler.add(table, "coffee", store=store).names == 1
+
+
+def test_a_folder_that_can_not_be_locked_is_told(tmp_path: Path, store: Path) -> None:
+    store.with_name(f".{store.name}.lock").mkdir(parents=True)
+    with pytest.raises(StorageError, match="can't be written"):
+        compiler.build(store)
+
+
+def test_what_a_killed_import_left_is_cleared_away(tmp_path: Path, store: Path) -> None:
+    compiler.build(store)
+    left = store.with_name(f".{store.name}.4194305.part")
+    left.write_bytes(b"half a store")
+    compiler.build(store)
+    assert not left.exists()
 
 
 def test_an_interruption_leaves_the_old_index(tmp_path: Path, store: Path) -> None:
@@ -199,14 +248,14 @@ def test_again_replaces_and_remove_removes(tmp_path: Path, store: Path) -> None:
     compiler.add(_write(tmp_path, "a.csv", "id,name\nX:1,second\n"), "mine", store=store)
     assert list(_texts(store, "X:1")) == ["second"]
     with Store(store) as opened:
-        assert [source.name for source in opened.sources()] == [compiler.BUILTIN, "mine"]
+        assert [source.name for source in opened.sources()] == [BUILTIN, "mine"]
     compiler.remove("mine", store=store)
     assert _texts(store, "X:1") == {}
-    for name in ("mine", compiler.BUILTIN):
+    for name in ("mine", BUILTIN):
         with pytest.raises(UsageError):
             compiler.remove(name, store=store)
     with pytest.raises(UsageError):
-        compiler.add(tmp_path / "a.csv", compiler.BUILTIN, store=store)
+        compiler.add(tmp_path / "a.csv", BUILTIN, store=store)
 
 
 def test_a_vocabulary_removed_while_in_use(tmp_path: Path, store: Path) -> None:
@@ -234,6 +283,22 @@ def test_a_broken_store_is_refused_and_kept(tmp_path: Path, store: Path) -> None
     assert store.read_bytes().startswith(b"no database")
 
 
+def test_damaged_pages_are_told_with_what_to_do(tmp_path: Path, store: Path) -> None:
+    compiler.build(store)
+    content = store.read_bytes()
+    store.write_bytes(content[: 4 * 4096] + b"\xff" * (len(content) - 4 * 4096))
+    with Store(store) as opened:
+        for use in (opened.preload, lambda: list(opened.entries())):
+            with pytest.raises(StorageError, match="malformed") as told:
+                use()
+            assert "medtrain vocab add" in told.value.hint
+    before = store.read_bytes()
+    with pytest.raises(StorageError, match="malformed") as told:
+        compiler.add(_write(tmp_path, "a.csv", "id,name\nX:1,one\n"), store=store)
+    assert "Remove it" in told.value.hint
+    assert store.read_bytes() == before
+
+
 def test_a_store_of_another_version_is_made_anew(tmp_path: Path, store: Path) -> None:
     compiler.build(store)
     with sqlite3.connect(store) as base:
@@ -243,7 +308,7 @@ def test_a_store_of_another_version_is_made_anew(tmp_path: Path, store: Path) ->
         Store(store)
     compiler.build(store)
     with Store(store) as opened:
-        assert [source.name for source in opened.sources()] == [compiler.BUILTIN]
+        assert [source.name for source in opened.sources()] == [BUILTIN]
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,22 @@ class Problems:
     file: Path
     count: int = 0
     first: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    """What was taken, but may not be meant."""
 
     def add(self, line: int, what: str) -> None:
         """Notes that line number `line` was skipped, and why."""
         self.count += 1
         if len(self.first) < KEPT:
             self.first.append(f"{self.file.name}, line {line}: {what}")
+
+    def notice(self, line: int, what: str) -> None:
+        """Tells of something in a line that was taken all the same."""
+        self.notices.append(f"{self.file.name}, line {line}: {what}")
+
+    def opening(self) -> str:
+        """The first of them as a sentence that goes on after another; "" where there is none."""
+        return f" The first problem: {self.first[0]}." if self.first else ""
 
 
 class Lines:
@@ -40,6 +50,8 @@ class Lines:
         """`progress` is told the bytes read so far, now and then."""
         self.file, self.problems, self.progress = file, problems, progress
         self.read_bytes = 0
+        self.number = 0
+        """Of the line that was given last, counted from 1."""
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         try:
@@ -53,6 +65,7 @@ class Lines:
                         continue
                     text = self._decoded(raw, number)
                     if text is not None:
+                        self.number = number
                         yield number, text
         except OSError as error:
             raise StorageError(

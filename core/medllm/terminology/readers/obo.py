@@ -1,10 +1,11 @@
 """OBO flat files (Disease Ontology, HPO, MONDO), format 1.2 and 1.4."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from medllm.terminology.facts import Fact, Link, Name, Note, Relation, Scope, curie
-from medllm.terminology.readers.lines import Lines
+from medllm.terminology.readers.lines import Lines, Problems
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(.*)')
 _ESCAPE = re.compile(r"\\(.)")
@@ -30,6 +31,21 @@ def read(lines: Lines) -> Iterator[Fact]:
             else:
                 lines.problems.add(number, "no tag with a colon, skipped")
     yield from _term(stanza, seen, lines)
+
+
+def places(file: Path, links: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The lines where is_a links stand, each given as child and parent."""
+    wanted, found, code = frozenset(links), dict[tuple[str, str], int](), ""
+    for number, line in Lines(file, Problems(file)):
+        tag, _, value = line.partition(":")
+        try:
+            if tag == "id":
+                code = curie(value)
+            elif tag == "is_a" and (link := (code, _parent(value))) in wanted:
+                found.setdefault(link, number)
+        except ValueError:  # told when it was read
+            continue
+    return found
 
 
 def _term(stanza: list[tuple[int, str, str]], seen: set[str], lines: Lines) -> Iterator[Fact]:
@@ -70,9 +86,13 @@ def _fact(code: str, tag: str, value: str) -> Iterator[Fact]:
         if "://" not in target and ":" in target:
             yield Link(code, curie(target.replace("\\", "")), Relation.NEAR)
     elif tag == "is_a":
-        yield Link(code, curie(value.split(" ", 1)[0]), Relation.PARENT)
+        yield Link(code, _parent(value), Relation.PARENT)
     elif tag == "alt_id":
         yield Link(code, curie(value), Relation.EXACT)
+
+
+def _parent(value: str) -> str:
+    return curie(value.strip().partition(" ")[0])
 
 
 def _quoted(value: str) -> tuple[str, str]:

@@ -37,8 +37,8 @@ def read(lines: Lines, delimiter: str) -> Iterator[Fact]:
         DataError: the header names no column of codes, or neither names nor mappings.
     """
     rows = _rows(lines, delimiter)
-    number, header = next(rows, (1, []))
-    header = [cell.strip().lstrip("?").lower() for cell in header]
+    number, header = _header(rows, lines)
+    header = [cell.lstrip("?") for cell in header]
     if all(column in header for column in _SSSOM):
         make, width = _mapping, len(header)
     elif all(column in header for column in _FREQUENCIES):
@@ -47,12 +47,13 @@ def read(lines: Lines, delimiter: str) -> Iterator[Fact]:
         columns = _columns(header)
         if "code" not in columns or not columns.keys() & {"name", "synonyms", "xrefs"}:
             raise DataError(
-                f"{lines.file}, line {number}: no columns of codes and names in the header.",
+                f"{lines.file}, line {number}: no columns of codes and names in the header."
+                f"{lines.problems.opening()}",
                 "It must name the columns id and name; synonyms, xrefs, group and definition "
                 "are read as well.",
             )
         header = [next((c for c, i in columns.items() if i == n), "") for n in range(len(header))]
-        make, width = _entry, len(header)
+        make, width = _Entries(lines, "synonyms" in columns).facts, len(header)
     for number, cells in rows:
         if len(cells) != width:
             lines.problems.add(number, f"{len(cells)} cells where the header has {width}, skipped")
@@ -70,11 +71,11 @@ def read_frequencies(lines: Lines, delimiter: str) -> Iterator[Frequency]:
         DataError: the header names no such columns.
     """
     rows = _rows(lines, delimiter)
-    number, header = next(rows, (1, []))
-    header = [cell.strip().lower() for cell in header]
+    number, header = _header(rows, lines)
     if not all(column in header for column in _FREQUENCIES):
         raise DataError(
-            f"{lines.file}, line {number}: this is no list of senses with frequencies.",
+            f"{lines.file}, line {number}: this is no list of senses with frequencies."
+            f"{lines.problems.opening()}",
             f"Its header must name the columns {', '.join(_FREQUENCIES)}.",
         )
     for number, cells in rows:
@@ -82,6 +83,17 @@ def read_frequencies(lines: Lines, delimiter: str) -> Iterator[Frequency]:
             yield _frequency(dict(zip(header, cells, strict=True)))
         except ValueError as error:
             lines.problems.add(number, f"{error}, skipped")
+
+
+def _header(rows: Iterator[tuple[int, list[str]]], lines: Lines) -> tuple[int, list[str]]:
+    """Number and cells of the first row."""
+    number, cells = next(rows, (0, []))
+    if not cells:
+        raise DataError(
+            f"{lines.file} has no row that can be read.{lines.problems.opening()}",
+            "Check its format; a table is text in UTF-8.",
+        )
+    return number, [cell.strip().lower() for cell in cells]
 
 
 def _rows(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -117,11 +129,37 @@ def _mapping(row: dict[str, str]) -> Iterator[Fact]:
     yield Link(subject, target, Relation.EXACT if exact else Relation.NEAR)
 
 
-def _entry(row: dict[str, str]) -> Iterator[Fact]:
-    code = curie(row["code"])
-    name = row.get("name", "").strip()
-    if name:
-        yield Name(code, name, Scope.PREFERRED)
+class _Entries:
+    """Rows of concepts.
+
+    Where a table has a column of synonyms, a second row of an id with another name is a fault.
+    Where it has none, each row may be one more name, and only the first such row is told.
+    """
+
+    def __init__(self, lines: Lines, has_synonyms: bool) -> None:
+        self._lines, self._has_synonyms = lines, has_synonyms
+        self._names: dict[str, str] = {}
+
+    def facts(self, row: dict[str, str]) -> Iterator[Fact]:
+        """What a row says."""
+        code, name = curie(row["code"]), row.get("name", "").strip()
+        if name:
+            known = self._names.setdefault(code, name)
+            if known != name and key(known) != key(name):
+                self._again(f"the id {code} stands further up for {known[:60]!r}")
+            yield Name(code, name, Scope.PREFERRED)
+        yield from _others(code, row)
+
+    def _again(self, told: str) -> None:
+        if self._has_synonyms:
+            raise ValueError(told)
+        problems = self._lines.problems
+        if not problems.notices:
+            what = f"{told}; here and below such rows are taken as more names of it"
+            problems.notice(self._lines.number, what)
+
+
+def _others(code: str, row: dict[str, str]) -> Iterator[Fact]:
     for column, scope in (("synonyms", Scope.EXACT), ("acronyms", Scope.ACRONYM)):
         for synonym in row.get(column, "").split("|"):
             if synonym.strip():
