@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
+from medllm.closing import Closing
 from medllm.errors import ConversionError
 
 from medconvert.checkpoint import Floats
@@ -27,7 +27,7 @@ def _silent() -> Any:
     return native.llama_log_callback(lambda _level, _text, _data: None)
 
 
-class Runtime:
+class Runtime(Closing):
     """A loaded model with a context.
 
     Args:
@@ -60,15 +60,8 @@ class Runtime:
             raise ConversionError(f"llama.cpp finds no room for a context with {file.name}.")
         self._vocabulary = native.llama_model_get_vocab(self._model)
 
-    def __enter__(self) -> "Runtime":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Frees the model."""
         self._native.llama_free(self._context)
         self._native.llama_model_free(self._model)
 

@@ -5,9 +5,9 @@ import os
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from medllm.closing import Closing
 from medllm.errors import StorageError
 
 from medeval.sample import Answer
@@ -15,7 +15,7 @@ from medeval.sample import Answer
 NAME = "answers.jsonl"
 
 
-class AnswerStore:
+class AnswerStore(Closing):
     """Answers by key, appended to a file as they come. Use as a context manager.
 
     A line is written by one call, so that a kill leaves whole lines and at most one
@@ -36,15 +36,8 @@ class AnswerStore:
         except OSError as error:
             raise self._unusable(error) from error
 
-    def __enter__(self) -> "AnswerStore":
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Lets another process use it."""
         os.close(self._descriptor)
 
     def __len__(self) -> int:
