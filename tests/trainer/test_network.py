@@ -1,5 +1,6 @@
 """The offline guard in training, in processes of its own since it can't be switched off."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from tests.trainer import tiny_runs
 
 FUNCTIONS = """
-import socket, sys
+import json, os, socket, sys
 from pathlib import Path
 from medllm.errors import NetworkRefusedError
 from medtrain import network, recipe as recipes
@@ -22,11 +23,18 @@ def reach(_=0):
         return "closed"
     return "open"
 def main():
-    chosen = recipes.load(sys.argv[1], sys.argv[2:])
-    {action}
+    for action, words, off in json.loads(sys.argv[1]):
+        if not (child := os.fork()):
+            os.environ["HF_HUB_OFFLINE"] = off
+            chosen = recipes.load(words[0], words[1:])
+            exec(action)
+            sys.stdout.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
 if __name__ == "__main__":
     main()
 """
+"""Runs each action in a process of its own, since what it switches on can't be switched off."""
 COMMAND = """
 import atexit
 from medllm import guard
@@ -39,42 +47,36 @@ RUN = "network.close_unless_needed(chosen); print(reach())"
 ON_FILE = "network.close_unless_needed(chosen, Path('records.jsonl')); print(reach())"
 AFTER = "network.close_unless_needed(chosen); network.close(chosen); print(reach())"
 PREPARE = "network.close_for_preparation(chosen); print(reach())"
+CASES = [
+    (RUN, ["mini"], "0", "closed"),
+    (RUN, ["terminology-mistral"], "0", "open"),
+    (RUN, ["terminology-mistral", "base=."], "0", "closed"),
+    (RUN, ["pubmedqa-llama2", "base=."], "0", "open"),
+    (RUN, ["pubmedqa-llama2"], "1", "closed"),
+    (ON_FILE, ["pubmedqa-llama2", "base=."], "0", "closed"),
+    (ON_FILE, ["pubmedqa-llama2"], "0", "open"),
+    (AFTER, ["pubmedqa-llama2"], "0", "closed"),
+    (AFTER, ["pubmedqa-llama2", "extra.report_to=wandb"], "0", "open"),
+    (AFTER, ["pubmedqa-llama2", "extra.report_to=[tensorboard]"], "0", "closed"),
+    (PREPARE, ["terminology-mistral"], "0", "closed"),
+    (PREPARE, ["pubmedqa-llama2"], "0", "open"),
+]
+"""What is done, on which recipe, whether the Hub is switched off, and whether the net is open."""
 
 
-def say(program: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    place = {**os.environ, "HF_HUB_OFFLINE": "0", **environment}
+def say(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    place = {**os.environ, "HF_HUB_OFFLINE": "0"}
     return subprocess.run(
         [sys.executable, "-c", program, *words],
-        capture_output=True, text=True, timeout=60, env=place, check=False,
+        capture_output=True, text=True, timeout=300, env=place, check=False,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("action", "words", "said"),
-    [
-        (RUN, ["mini"], "closed"),
-        (RUN, ["terminology-mistral"], "open"),
-        (RUN, ["terminology-mistral", "base=."], "closed"),
-        (RUN, ["pubmedqa-llama2", "base=."], "open"),
-        (ON_FILE, ["pubmedqa-llama2", "base=."], "closed"),
-        (ON_FILE, ["pubmedqa-llama2"], "open"),
-        (AFTER, ["pubmedqa-llama2"], "closed"),
-        (AFTER, ["pubmedqa-llama2", "extra.report_to=wandb"], "open"),
-        (AFTER, ["pubmedqa-llama2", "extra.report_to=[tensorboard]"], "closed"),
-        (PREPARE, ["terminology-mistral"], "closed"),
-        (PREPARE, ["pubmedqa-llama2"], "open"),
-    ],
-)
-def test_the_guard_is_off_while_something_is_fetched_and_no_longer(
-    action: str, words: list[str], said: str
-) -> None:
-    done = say(FUNCTIONS.format(action=action), *words)
-    assert done.stdout == f"{said}\n", done.stderr
-
-
-def test_with_the_hub_switched_off_nothing_is_open() -> None:
-    done = say(FUNCTIONS.format(action=RUN), "pubmedqa-llama2", HF_HUB_OFFLINE="1")
-    assert done.stdout == "closed\n", done.stderr
+def test_the_guard_is_off_while_something_is_fetched_and_no_longer() -> None:
+    done = say(FUNCTIONS, json.dumps([case[:3] for case in CASES]))
+    said = done.stdout.splitlines()
+    assert len(said) == len(CASES), done.stderr
+    assert [(*case[:3], told) for case, told in zip(CASES, said, strict=True)] == CASES
 
 
 def test_workers_of_a_preparation_reach_nothing(tmp_path: Path) -> None:
@@ -82,9 +84,10 @@ def test_workers_of_a_preparation_reach_nothing(tmp_path: Path) -> None:
         "with open_engine('processes', 2) as engine: print(*engine.map(reach, range(3)), reach())"
     )
     program = tmp_path / "program.py"  # which the workers import
-    program.write_text(FUNCTIONS.format(action=action))
+    program.write_text(FUNCTIONS)
+    cases = json.dumps([(action, ["mini"], "0")])
     done = subprocess.run(
-        [sys.executable, str(program), "mini"], capture_output=True, text=True, timeout=60,
+        [sys.executable, str(program), cases], capture_output=True, text=True, timeout=300,
         check=False,
     )  # fmt: skip
     assert done.stdout == "closed closed closed open\n", done.stderr
@@ -105,11 +108,11 @@ def test_lists_are_made_under_the_guard(command: str) -> None:
 def test_on_a_cluster_this_machine_s_addresses_pass_and_others_do_not() -> None:
     action = (
         "network.close_for_preparation(chosen, on_cluster=True)\n"
-        "    place = socket.socket(); place.bind(('127.0.0.1', 0)); place.listen()\n"
-        "    socket.create_connection(place.getsockname()); print(reach())\n"
-        "    try: socket.create_connection(('192.0.2.1', 443), 1)\n"
-        "    except NetworkRefusedError as error: print(error)"
+        "place = socket.socket(); place.bind(('127.0.0.1', 0)); place.listen()\n"
+        "socket.create_connection(place.getsockname()); print(reach())\n"
+        "try: socket.create_connection(('192.0.2.1', 443), 1)\n"
+        "except NetworkRefusedError as error: print(error)"
     )
-    done = say(FUNCTIONS.format(action=action), "terminology-mistral")
+    done = say(FUNCTIONS, json.dumps([(action, ["terminology-mistral"], "0")]))
     assert done.stdout.splitlines()[0] == "open", done.stderr
     assert "refused a connection to '192.0.2.1'" in done.stdout
