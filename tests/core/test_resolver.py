@@ -31,6 +31,9 @@ FEWER = Resolver(card for card in builtin_cards() if card.split != "extra")
         ("tell me about HIT", "abbreviation", "Heparin-induced thrombocytopenia"),
         ("hypertention", "fuzzy", "Hypertension"),
         ("What is atherosclerosos?", "fuzzy", "Atherosclerosis"),
+        ("What is β-thalassaemia?", "term", "Beta-thalassemia"),
+        ("α thalassemia", "term", "Alpha-thalassemia"),
+        ("α1-antitrypsin deficiency", "term", "Alpha-1 antitrypsin deficiency"),
     ],
 )
 def test_known(question: str, kind: str, term: str) -> None:
@@ -95,6 +98,9 @@ def test_every_name_of_every_card_leads_to_it(entry) -> None:  # type: ignore[no
         ("oedema", "edema"),
         ("What does", "what does"),  # not "des"
         ("ＨＩＶ", "hiv"),  # full-width letters
+        ("β blocker", "beta blocker"),
+        ("TNF-α", "tnf alpha"),
+        ("5 µg", "5 μg"),  # a unit keeps its letter
     ],
 )
 def test_key(text: str, expected: str) -> None:
