@@ -1,12 +1,9 @@
 """Words as the index knows them: stems, so that "renal tumours" meets "tumor of the kidney"."""
 
-import re
 from functools import lru_cache
 
 from medllm.terminology import tokens
 
-_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+(?:['’](?:[^\W_][\u0300-\u036f]*)+)*")
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
 LONGEST = 40
 """Characters of a word; longer ones are data, not words."""
 
@@ -34,7 +31,7 @@ ASKING = frozenset(
 
 def terms(text: str) -> list[str]:
     """Stems of the words of `text`, in its order, stop words left out."""
-    return [found for word in _split(text) if (found := term(word))]
+    return [found for word in tokens.split(text) if (found := term(word))]
 
 
 @lru_cache(1 << 18)
@@ -48,10 +45,5 @@ def term(word: str) -> str:
 
 def topic(text: str) -> list[str]:
     """Folded words of a question, without stop words and the words of asking."""
-    said = [tokens.folded(word) for word in _split(text)]
+    said = [tokens.folded(word) for word in tokens.split(text)]
     return [word for word in said if word not in STOP_WORDS and word not in ASKING]
-
-
-def _split(text: str) -> list[str]:
-    found: list[str] = (_ASCII_WORD if text.isascii() else _WORD).findall(text)
-    return found

@@ -52,10 +52,15 @@ def words_at(text: str) -> list[Word]:
     return [Word(m.start(), m.end(), folded(m.group())) for m in pattern.finditer(text)]
 
 
+def split(text: str) -> list[str]:
+    """Words of `text` as they stand."""
+    found: list[str] = (_ASCII_WORD if text.isascii() else _WORD).findall(text)
+    return found
+
+
 def name_words(name: str) -> list[str]:
     """Folded words of a name; an acronym is one word however it is written (A-T, AT)."""
-    pattern = _ASCII_WORD if name.isascii() else _WORD
-    words = [folded(word) for word in pattern.findall(name)]
+    words = [folded(word) for word in split(name)]
     return ["".join(words)] if len(words) > 1 and is_acronym(name) else words
 
 
