@@ -1,6 +1,7 @@
 """What a reader makes of a file: its text, the parts of it, and what could not be read."""
 
 from dataclasses import dataclass, field
+from io import StringIO
 
 LARGEST = 1 << 26
 """Characters of a file that are taken; the rest of a larger one is reported and left out."""
@@ -39,7 +40,7 @@ class Outline:
         self.sections: list[Section] = []
         self.full = False
         """Whether the text has reached `LARGEST`."""
-        self._pieces: list[str] = []
+        self._text = StringIO()  # a list of short lines takes ten times as much
         self._length = self._opened = 0
         self._headings: list[tuple[int, str]] = []
 
@@ -48,7 +49,7 @@ class Outline:
         room = LARGEST - self._length
         if len(piece) > room:
             piece, self.full = piece[:room], True
-        self._pieces.append(piece)
+        self._text.write(piece)
         self._length += len(piece)
 
     def head(self, level: int, text: str) -> None:
@@ -66,7 +67,7 @@ class Outline:
         if self.full:
             problems = [*problems, f"longer than {LARGEST:,} characters, the rest is left out"]
         name = self.title or " ".join(title.split())[:LONGEST_NAME]
-        return Extract(name, "".join(self._pieces), self.sections, problems)
+        return Extract(name, self._text.getvalue(), self.sections, problems)
 
     def _close(self) -> None:
         if self._length > self._opened:
