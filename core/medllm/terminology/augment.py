@@ -4,28 +4,21 @@ Every produced example keeps the places of its mentions and says what was done t
 The same texts, vocabulary and seed give the same bytes.
 """
 
-import json
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from medllm import files
-from medllm.errors import DataError, UsageError
 from medllm.terminology import tokens
 from medllm.terminology.facts import Scope
 from medllm.terminology.lexicon import Lexicon
-from medllm.terminology.mentions import Annotator, Mention
-from medllm.terminology.readers.lines import Lines, Problems
+from medllm.terminology.mentions import Mention
 from medllm.terminology.schwartz_hearst import definitions
 from medllm.terminology.store import Store
 from medllm.terminology.wording import fitted
 from medllm.terminology.written_out import WrittenOut, asks, written_out
 
 Kind = Literal["preferred", "mask", "synonym", "rare-mask"]
-KINDS: tuple[Kind, ...] = ("preferred", "mask", "synonym", "rare-mask")
 EXACT_SCORE = 0.99
 """Least score of a preferred or exact name; narrower, broader and related names score less."""
 UNKNOWN_GROUP = "TERM"
@@ -188,96 +181,6 @@ def with_synonyms(text: str, mentions: Iterable[Mention], store: Store, random: 
         return random.choice(fitting) if fitting else None
 
     return rewrite(text, mentions, "synonym", replace)
-
-
-def rare_concepts(annotated: Iterable[Iterable[Mention]], at_most: int) -> frozenset[str]:
-    """Concepts that are mentioned in at most `at_most` of the texts."""
-    counts: Counter[str] = Counter()
-    for mentions in annotated:
-        counts.update({mention.link.concept for mention in mentions if mention.link})
-    return frozenset(concept for concept, count in counts.items() if count <= at_most)
-
-
-def augment_file(
-    source: Path,
-    target: Path,
-    annotator: Annotator,
-    kinds: Collection[Kind] = KINDS,
-    seed: int = 0,
-    rare: int = 1,
-    groups: Collection[str] = (),
-) -> int:
-    """Writes the examples made of a JSONL file; returns their number.
-
-    A line of `source` has `text` and may have `id`. A line of `target` has id, source,
-    kind, seed, text, spans and changes; a text that nothing was done to makes none.
-
-    Args:
-        source: texts, one JSON object a line.
-        target: written atomically.
-        annotator: finds the mentions.
-        kinds: what to make of each text.
-        seed: of the synonyms that are drawn.
-        rare: concepts in at most so many of the texts are masked by `rare-mask`.
-        groups: semantic groups that `mask` masks; empty: all.
-
-    Raises:
-        DataError: a line is broken; names file and line.
-        UsageError: a kind is not known.
-    """
-    if unknown := set(kinds) - set(KINDS):
-        raise UsageError(f"There is no {sorted(unknown)[0]!r}.", f"There are: {', '.join(KINDS)}.")
-    texts = list(_texts(source))
-    annotated = [annotator.mentions(text) for _, text in texts]
-    seldom = rare_concepts(annotated, rare)
-    store, count = annotator.store, 0
-    with files.atomic(target) as temporary, open(temporary, "w", encoding="utf-8") as out:
-        for (name, text), mentions in zip(texts, annotated, strict=True):
-            for kind in (kind for kind in KINDS if kind in kinds):
-                random = Random(f"{seed} {name}")
-                lexicon = annotator.abbreviations.lexicon
-                example = _made(kind, text, mentions, store, lexicon, random, groups, seldom)
-                if example.changes:
-                    record = {"id": f"{name}/{kind}", "source": name, "kind": kind, "seed": seed}
-                    out.write(json.dumps(record | asdict(example), ensure_ascii=False) + "\n")
-                    count += 1
-    return count
-
-
-def _made(
-    kind: Kind,
-    text: str,
-    mentions: Iterable[Mention],
-    store: Store,
-    lexicon: Lexicon,
-    random: Random,
-    groups: Collection[str],
-    rare: Collection[str],
-) -> Example:
-    if kind == "preferred":
-        return preferred(text, mentions, store, lexicon)
-    if kind == "synonym":
-        return with_synonyms(text, mentions, store, random)
-    if kind == "mask":
-        return masked(text, mentions, store, groups)
-    return masked(text, mentions, store, concepts=rare)
-
-
-def _texts(source: Path) -> Iterator[tuple[str, str]]:
-    problems = Problems(source)
-    for number, line in Lines(source, problems):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            yield str(row.get("id", number)), str(row["text"])
-        except (ValueError, KeyError, AttributeError) as error:
-            raise DataError(
-                f"{source}, line {number}: no JSON object with a text.",
-                'Write lines like {"id": "1", "text": "..."}.',
-            ) from error
-    if problems.count:
-        raise DataError(f"{problems.first[0]}.", "Mend or remove the line.")
 
 
 def _is_sure(mention: Mention) -> bool:

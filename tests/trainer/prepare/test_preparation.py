@@ -202,6 +202,8 @@ def test_terms_are_normalised_and_changed_copies_added(tmp_path: Path) -> None:
             start = change["start"]
             assert line["text"][start : start + len(change["after"])] == change["after"]
     assert "changed copies" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    prepare(recipe(file, validation=0, terminology=terms), tmp_path / "again")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "again")
 
 
 def test_copies_are_of_training_examples_alone(tmp_path: Path) -> None:
