@@ -38,6 +38,8 @@ def test_parameters_of_the_true_shapes(name: str, total: int, trained: int) -> N
     recipe = load(name)
     counts = trace.counts(recipe, shapes.config_of(recipe))
     assert (counts.total, counts.trained) == (total, trained)
+    if name == "terminology-mistral":
+        assert round(100 * counts.trained / counts.total, 2) == 1.14
 
 
 def test_activations_of_a_decoder_grow_with_the_batch_and_less_when_computed_twice() -> None:
@@ -125,7 +127,7 @@ def test_the_command_tells_it_all_as_text_and_as_json(tmp_path: Path) -> None:
     words += [w for s in (f"base={recipe.base}", *tiny_runs.SMALL) for w in ("--set", s)]
     done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
     told = json.loads(done.stdout)
-    assert told["fits"] and told["settings_that_fit"] is None
+    assert told["fits"] and told["settings_that_fit"] is None and told["free_disk"] > 0
     assert told["texts"]["examples"] == 12 and told["texts"]["known"]
     assert (
         told["machine"] == "here" and told["disk"]["adapter"] == 4 * told["parameters"]["trained"]

@@ -7,6 +7,7 @@ from medllm.errors import DataError, UsageError
 from medtrain import reporting
 
 from tests.trainer import tiny_runs
+from tests.trainer.tiny_runs import Finished
 
 NAME = "clinical-llama2"
 
@@ -23,21 +24,17 @@ def test_a_name_that_is_unknown_or_not_installed_is_told(tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.xdist_group("training")
 def test_tensorboard_gets_loss_and_accuracy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("tensorboard", reason="the extra watch is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")  # so that it is put back in the end
     monkeypatch.delenv("TENSORBOARD_LOGGING_DIR")
-    data = tiny_runs.records(tmp_path / "records.jsonl")
-    base = tiny_runs.base(tmp_path / "base", *tiny_runs.BASES[NAME])
-    settings = ["train.max_steps=2", "train.patience=0"]
-    quiet = tiny_runs.load(NAME, base, *settings)
-    tiny_runs.train(quiet, tmp_path / "quiet", data)
-    assert not list((tmp_path / "quiet").glob("**/events.*"))
-    loud = tiny_runs.load(NAME, base, *settings, "extra.report_to=tensorboard")
-    tiny_runs.train(loud, tmp_path / "loud", data)
+    assert not list(finished.out.glob("**/events.*")), "without being asked"
+    settings = ["train.max_steps=2", "extra.report_to=tensorboard"]
+    loud = tiny_runs.load(NAME, Path(finished.recipe.base), *settings)
+    tiny_runs.train(loud, tmp_path / "loud", finished.data)
     events = EventAccumulator(str(tmp_path / "loud" / "tensorboard"))
     events.Reload()
     tags = events.Tags()["scalars"]

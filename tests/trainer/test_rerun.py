@@ -1,6 +1,9 @@
 """A run repeated from its run.json: the same bytes, and what differs is named."""
 
+import io
 import json
+import shutil
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -9,63 +12,61 @@ from medllm.errors import DataError, TrainingError, UsageError
 from medtrain import rerun as reruns
 from medtrain.rerun_command import rerun
 
-from tests.trainer import tiny_runs
+from tests.trainer.tiny_runs import Finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training")]
 
-NAME = "clinical-llama2"
+
+Repeated = tuple[Path, str]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, with its base and its data."""
-    folder = tmp_path_factory.mktemp("rerun")
-    data = tiny_runs.records(folder / "records.jsonl")
-    base = tiny_runs.base(folder / "base", *tiny_runs.BASES[NAME])
-    recipe = tiny_runs.load(NAME, base, "train.max_steps=2", "train.patience=0")
-    tiny_runs.train(recipe, folder / "run", data)
-    return folder
+def repeated(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Repeated:
+    """The finished run, done again by the command; and what the command said."""
+    out = tmp_path_factory.mktemp("rerun") / "again"
+    with redirect_stdout(io.StringIO()) as said:
+        rerun(finished.out, out, finished.data)
+    return out, said.getvalue()
 
 
-def test_a_run_is_repeated_to_the_same_bytes(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rerun(place / "run", tmp_path / "again", place / "records.jsonl")
-    assert "Identical: all 1 output files" in capsys.readouterr().out
-    before, now = run_record.read(place / "run"), run_record.read(tmp_path / "again")
+def test_a_run_is_repeated_to_the_same_bytes(finished: Finished, repeated: Repeated) -> None:
+    out, said = repeated
+    assert "Identical: all 1 output files" in said
+    before, now = run_record.read(finished.out), run_record.read(out)
     assert before.outputs == now.outputs and before.settings == now.settings
 
 
 def test_what_differs_is_named(
-    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: Finished, repeated: Repeated, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # The default folder holds the repeated run already, so that only the comparison is left to do.
+    shutil.copytree(repeated[0], tmp_path / "run-again", symlinks=True)
     other = tmp_path / "run"
     other.mkdir()
-    record = run_record.read(place / "run")
+    record = run_record.read(finished.out)
     record.versions["torch"] = "0.0.1"
     record.machine["processor"] = "96 cores, other"
     record.outputs["adapter/adapter_model.safetensors"] = "0" * 64
     record.write(other)
     with pytest.raises(TrainingError, match="1 of 1 output files are not the same") as caught:
-        rerun(other, None, place / "records.jsonl")
+        rerun(other, None, finished.data)
     assert "what differs above" in caught.value.hint
     said = capsys.readouterr().out
     assert "version torch: 0.0.1 then" in said
     assert "machine processor: 96 cores, other then" in said
     assert f"output adapter/adapter_model.safetensors: {'0' * 64} then" in said
-    assert run_record.read(tmp_path / "run-again").finished
 
 
-def test_other_data_is_refused_before_it_is_trained_on(place: Path, tmp_path: Path) -> None:
+def test_other_data_is_refused_before_it_is_trained_on(finished: Finished, tmp_path: Path) -> None:
     changed = tmp_path / "records.jsonl"
-    changed.write_text((place / "records.jsonl").read_text() + "\n")
+    changed.write_text(finished.data.read_text() + "\n")
     with pytest.raises(DataError, match=r"not that of the run: records.jsonl differ"):
-        rerun(place / "run", tmp_path / "again", changed)
+        rerun(finished.out, tmp_path / "again", changed)
     assert not (tmp_path / "again" / "run.json").exists()
 
 
-def test_what_is_no_finished_training_is_refused(place: Path, tmp_path: Path) -> None:
-    record = run_record.read(place / "run")
+def test_what_is_no_finished_training_is_refused(finished: Finished, tmp_path: Path) -> None:
+    record = run_record.read(finished.out)
     record.finished = ""
     record.write(tmp_path)
     with pytest.raises(UsageError, match="is not finished"):
@@ -79,4 +80,4 @@ def test_what_is_no_finished_training_is_refused(place: Path, tmp_path: Path) ->
     with pytest.raises(UsageError, match="no training but the stage 'convert'"):
         reruns.read(tmp_path)
     with pytest.raises(TrainingError, match="in its own folder"):
-        rerun(place / "run", place / "run", place / "records.jsonl")
+        rerun(finished.out, finished.out, finished.data)

@@ -1,8 +1,9 @@
 """Tiny bases of the recipes' architectures, and a few records to train them on."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from medllm import files
 from medllm.chat_families import FAMILIES
@@ -24,6 +25,23 @@ BASES: dict[str, tuple[str, str | None]] = {
 """Of each recipe: a maker of tests.converter.zoo, and the chat template that the base has."""
 SMALL = ["train.max_length=512", "train.batch=2", "train.accumulation=1"]
 SMALL += ["data.validation=0", "train.patience=0"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is done; nothing may be changed in it."""
+
+    SETTINGS: ClassVar[tuple[str, ...]] = (
+        "train.max_steps=5",
+        "train.precision=fp32",
+        "lora.dropout=0",
+    )
+
+    recipe: TuningRecipe
+    out: Path
+    data: Path
+    said: str
+    """What was printed on the way."""
 
 
 def base(folder: Path, maker: str, template: str | None) -> Path:
