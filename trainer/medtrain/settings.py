@@ -118,7 +118,7 @@ class SourceSettings(Settings):
         if self.specialities and self.reader not in ("cards", "pairs", "dialogues"):
             raise ValueError("data.specialities is for the readers cards, pairs and dialogues")
         if self.ways and self.reader != "cards":
-            raise ValueError("data.ways is for data.reader=cards")
+            raise ValueError("data.ways is for data.reader=cards: set data.ways=0")
         return self
 
 
