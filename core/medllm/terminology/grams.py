@@ -1,10 +1,13 @@
 """Which names look like a text: an inverted index of character trigrams, weighted by TF-IDF.
 
 The rarest trigrams of a text choose the names that are compared; their likeness is then
-the exact cosine of the TF-IDF vectors.
+the exact cosine of the TF-IDF vectors. The work of a look-up grows with the entries that it
+reads, which are limited, and not with the number of names.
 """
 
 from collections.abc import Sequence
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,19 @@ COMPARED = 64
 """Names whose exact likeness is computed."""
 
 
+class Gram(NamedTuple):
+    """A trigram of the index. In their order the rarest comes first."""
+
+    names: int
+    """How many have it."""
+    place: int
+    """Its number, in the order of the trigrams."""
+    start: int
+    """Where its names begin among the entries."""
+    square: float
+    """Its weight in a name, times that in the text: the square of its IDF."""
+
+
 class GramIndex:
     """Trigrams of names -> names, with the cosine of their TF-IDF vectors as likeness."""
 
@@ -26,66 +42,82 @@ class GramIndex:
         grams, owners = _grams(names)
         pairs = np.unique(grams.astype(np.uint64) << np.uint64(32) | owners)
         self._owners = pairs.astype(np.uint32)
-        self._grams, starts, which, counts = np.unique(
+        known, starts, which, counts = np.unique(
             (pairs >> np.uint64(32)).astype(np.uint32),
             return_index=True, return_inverse=True, return_counts=True,
         )  # fmt: skip
-        self._bounds = np.append(starts, len(pairs))
         idf = np.log((1 + len(names)) / (1 + counts)) + 1
         self._squares = (idf**2).astype(np.float32)
         norms = np.sqrt(np.bincount(self._owners, self._squares[which], minlength=len(names)))
         self._norms = np.maximum(norms, 1e-9).astype(np.float32)
-        self._of_name = which[np.argsort(self._owners, kind="stable")].astype(np.uint32)
+        small = np.uint16 if len(known) <= 1 << 16 else np.uint32
+        self._of_name = which.astype(small)[np.argsort(self._owners, kind="stable")]
         sizes = np.bincount(self._owners, minlength=len(names))
         self._name_bounds = np.append(0, np.cumsum(sizes))
-        self._asked = np.zeros(len(self._grams), np.float32)
+        rows = zip(counts.tolist(), range(len(known)), starts.tolist(), self._squares.tolist(),
+                   strict=True)  # fmt: skip
+        texts = (gram.to_bytes(3, "big") for gram in known.tolist())
+        self._grams = {text: Gram(*row) for text, row in zip(texts, rows, strict=True)}
+        self._unknown_square = (float(np.log(1 + len(names))) + 1) ** 2
+        self._sums = np.zeros(len(names), np.float32)
+        self._sums_are_free = Lock()
 
     def nearest(self, text: str, count: int, floor: float = 0.3) -> list[tuple[str, float]]:
         """Up to `count` names with a cosine of at least `floor`, the nearest first."""
-        grams = np.array(sorted(set(_grams([text])[0].tolist())), np.uint32)
-        places = np.searchsorted(self._grams, grams)
-        known = places < len(self._grams)
-        known[known] = self._grams[places[known]] == grams[known]
-        places = places[known]
-        if not len(places):
+        padded = f" {text} ".encode()
+        asked = {padded[i : i + 3] for i in range(len(padded) - 2)}
+        grams = sorted(gram for three in asked if (gram := self._grams.get(three)))
+        if not grams:
             return []
-        unknown = (np.log(1 + len(self.names)) + 1) ** 2 * (len(grams) - len(places))
-        norm = float(np.sqrt(self._squares[places].sum() + unknown))
-        likely = self._likely(places)
+        likely = self._likely(grams)
         if not len(likely):
             return []
-        cosines = self._products(places, likely) / (norm * self._norms[likely])
+        unknown = self._unknown_square * (len(asked) - len(grams))
+        norm = (sum(gram.square for gram in grams) + unknown) ** 0.5
+        cosines = self._products(grams, likely) / (norm * self._norms[likely])
         best = np.argsort(-cosines, kind="stable")[:count]
-        return [(self.names[likely[i]], float(cosines[i])) for i in best if cosines[i] >= floor]
+        found = zip(likely[best].tolist(), cosines[best].tolist(), strict=True)
+        return [(self.names[owner], cosine) for owner, cosine in found if cosine >= floor]
 
-    def _likely(self, places: NDArray[np.int64]) -> NDArray[np.intp]:
+    def _likely(self, grams: Sequence[Gram]) -> NDArray[np.intp]:
         """The names that share most of the rarest trigrams."""
-        sizes = self._bounds[places + 1] - self._bounds[places]
-        order = np.argsort(sizes, kind="stable")
-        enough = max(1, int(np.searchsorted(np.cumsum(sizes[order]), LOOKED_THROUGH)))
-        looked = places[order[:enough]]
-        spans = [self._owners[self._bounds[p] : self._bounds[p + 1]] for p in looked]
+        read, looked = 0, list[Gram]()
+        for gram in grams:
+            read += gram.names
+            if looked and read >= LOOKED_THROUGH:
+                break
+            looked.append(gram)
+        spans = [self._owners[gram.start : gram.start + gram.names] for gram in looked]
         owners = np.concatenate(spans).astype(np.intp)
-        squares = self._squares[looked]
-        sums = np.bincount(
-            owners, np.repeat(squares, sizes[order[:enough]]), minlength=len(self.names)
-        )
-        likely = np.flatnonzero(sums >= SHARED * squares.sum())
-        scores = sums[likely] / self._norms[likely]
+        squares = np.array([gram.square for gram in looked], np.float32)
+        shares = np.repeat(squares, [gram.names for gram in looked])
+        least = SHARED * float(squares.sum())
+        with self._sums_are_free:
+            try:
+                np.add.at(self._sums, owners, shares)
+                likely = np.sort(owners[self._sums[owners] >= least])
+                sums = self._sums[likely]
+            finally:
+                self._sums[owners] = 0
+        once = np.ones(len(likely), bool)
+        np.not_equal(likely[1:], likely[:-1], out=once[1:])
+        likely = likely[once]
         if len(likely) > COMPARED:
+            scores = sums[once] / self._norms[likely]
             likely = likely[np.argpartition(-scores, COMPARED)[:COMPARED]]
         return likely
 
-    def _products(self, places: NDArray[np.int64], owners: NDArray[np.intp]) -> NDArray[np.float32]:
+    def _products(self, grams: Sequence[Gram], owners: NDArray[np.intp]) -> NDArray[np.float32]:
         """Sum over the shared trigrams, for each of `owners`."""
-        self._asked[places] = self._squares[places]
-        starts, ends = self._name_bounds[owners], self._name_bounds[owners + 1]
-        shared = self._asked[
-            np.concatenate([self._of_name[a:b] for a, b in zip(starts, ends, strict=True)])
-        ]
-        self._asked[places] = 0
-        offsets = np.append(0, np.cumsum(ends - starts)[:-1])
-        return np.add.reduceat(shared, offsets)
+        asked = np.zeros(len(self._squares), np.float32)
+        for gram in grams:
+            asked[gram.place] = gram.square
+        starts = self._name_bounds[owners]
+        sizes = self._name_bounds[owners + 1] - starts
+        ends = np.cumsum(sizes)
+        offsets = ends - sizes
+        entries = np.arange(ends[-1]) + np.repeat(starts - offsets, sizes)
+        return np.add.reduceat(asked[self._of_name[entries]], offsets)
 
 
 def _grams(names: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:

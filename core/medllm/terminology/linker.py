@@ -6,18 +6,14 @@ candidates stay to be offered.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
-
-from rapidfuzz import fuzz
-from rapidfuzz.distance import DamerauLevenshtein
 
 from medllm.terminology import mention_forms, tokens
 from medllm.terminology.document import Document
 from medllm.terminology.facts import Scope
-from medllm.terminology.grams import GramIndex
 from medllm.terminology.mention_forms import Reading
-from medllm.terminology.sense_parts import contradict, same_sense_parts
+from medllm.terminology.near_names import NearNames
 from medllm.terminology.store import Entry, Store
 
 How = Literal["exact", "inflected", "reordered", "reduced", "near", "acronym"]
@@ -28,13 +24,8 @@ NEAR_NAMES = 1_000_000
 """Above this many names the near ones are not looked for: their index would not fit."""
 IN_MEMORY = 500_000
 """Names that `prepare` takes into memory; of a larger vocabulary only what was asked for."""
-NEAR_CANDIDATES = 16
-NEAR_COSINE = 0.3
-NEAR_LOOKED_UP = 8
 NEAR_READINGS = 2
 """Readings, the surest ones, that near names are looked for."""
-OPPOSED = 0.6
-"""Factor on the likeness of names with opposed words, which puts them below the threshold."""
 _SCORES: dict[How, float] = {
     "exact": 1.0, "inflected": 0.97, "reordered": 0.9, "reduced": 1.0, "near": 0.88, "acronym": 0.7,
 }  # fmt: skip
@@ -89,24 +80,30 @@ class Linker:
             mention: as it stands in the text.
             document: the text around it, which may say what an abbreviation stands for.
         """
-        found = self.candidates(mention, document)
+        found = self._found(mention, document, self.threshold / _SCORES["near"])
         return found[0] if found and found[0].score >= self.threshold else None
 
     def candidates(self, mention: str, document: Document | None = None) -> list[Candidate]:
         """What `mention` may mean, the likeliest first; each concept once."""
+        return self._found(mention, document, self.threshold)
+
+    def _found(self, mention: str, document: Document | None, floor: float) -> list[Candidate]:
+        """The candidates; near names, where there is no link without them, from a likeness on."""
         best: dict[str, Candidate] = {}
         surest: list[Reading] = []
+        top = 0.0
         for reading in mention_forms.readings(mention, document.long_forms if document else {}):
             if len(surest) < NEAR_READINGS:
                 surest.append(reading)
-            if best and max(c.score for c in best.values()) >= reading.factor * 0.9:
+            if top and top >= reading.factor * 0.9:
                 break
             for candidate in self._of_reading(reading, document):
                 known = best.get(candidate.concept)
                 if known is None or candidate.score > known.score:
                     best[candidate.concept] = candidate
-        if not best or max(c.score for c in best.values()) < self.threshold:
-            for candidate in self._near(surest):
+                    top = max(top, candidate.score)
+        if top < self.threshold:
+            for candidate in self._near(surest, floor):
                 if candidate.score > best.get(candidate.concept, _NONE).score:
                     best[candidate.concept] = candidate
         return self._ranked(best.values())
@@ -134,9 +131,9 @@ class Linker:
         for entry in entries:
             if tokens.is_acronym(entry.text):
                 continue
-            how: How = "exact" if tokens.name_words(entry.text) == words else "inflected"
-            if reading.factor < 1:
-                how = "reduced"
+            how: How = "reduced"
+            if reading.factor == 1:
+                how = "exact" if tokens.name_words(entry.text) == words else "inflected"
             if candidate := self._candidate(entry, how, reading.factor):
                 found = True
                 yield candidate
@@ -206,7 +203,7 @@ class Linker:
         """
         if self.store.size() <= IN_MEMORY:
             self.store.preload()
-        _ = self._index
+        _ = self._near_names
         if self.targets:
             _ = self._usable
 
@@ -219,32 +216,25 @@ class Linker:
         return self.store.usable(self.targets)
 
     @cached_property
-    def _index(self) -> GramIndex | None:
-        """Trigrams of all names that are not acronyms; None where they are not looked for."""
+    def _near_names(self) -> NearNames | None:
+        """All names that are not acronyms; None where near ones are not looked for."""
         if not self.near or self.store.size() > NEAR_NAMES:
             return None
-        forms = dict.fromkeys(
-            tokens.form(word.folded for word in tokens.words_at(entry.text))
-            for entry in self.store.entries()
-            if not tokens.is_acronym(entry.text)
+        return NearNames(
+            dict.fromkeys(
+                tokens.form(word.folded for word in tokens.words_at(entry.text))
+                for entry in self.store.entries()
+                if not tokens.is_acronym(entry.text)
+            )
         )
-        return GramIndex([form for form in forms if form])
 
-    def _near(self, readings: Sequence[Reading]) -> Iterator[Candidate]:
-        if self._index is None:
+    def _near(self, readings: Sequence[Reading], floor: float) -> Iterator[Candidate]:
+        if self._near_names is None:
             return
         for reading in readings:
-            words = tokens.name_words(reading.text)
-            form = tokens.form(words)
-            if tokens.is_acronym(reading.text) or len(form) < 5:
+            if tokens.is_acronym(reading.text):
                 continue
-            alike = [
-                (likeness(words, name, cosine), name)
-                for name, cosine in self._index.nearest(form, NEAR_CANDIDATES, NEAR_COSINE)
-            ]
-            for score, name in sorted(alike, reverse=True)[:NEAR_LOOKED_UP]:
-                if score < self.threshold:
-                    break
+            for score, name in self._near_names.of(tokens.name_words(reading.text), floor):
                 for entry in self.store.by_form(tokens.digest(name)):
                     if not tokens.is_acronym(entry.text) and (
                         candidate := self._candidate(entry, "near", score)
@@ -261,48 +251,3 @@ def _tied(one: Candidate, other: Candidate) -> bool:
 
 
 _NONE = Candidate("", "", 0.0, "near")
-
-
-def likeness(words: Sequence[str], name: str, cosine: float) -> float:
-    """0 to 1: the trigrams' cosine, the letters in any order of words, and numbers that differ."""
-    others = tuple(name.split())
-    letters = fuzz.ratio(" ".join(sorted(words)), " ".join(sorted(others))) / 100
-    (mine, my_numbers), (theirs, their_numbers) = _stems(tuple(words)), _stems(others)
-    alike = float(len(mine & theirs))
-    if len(mine - theirs) == len(theirs - mine) == 1:
-        alike += _spelling(words, others)
-    shared = 2 * alike / max(1, len(mine) + len(theirs))
-    score = 0.35 * cosine + 0.35 * letters + 0.3 * shared
-    if _are_opposed(words, others):
-        score *= OPPOSED
-    return score * (1.0 if my_numbers <= their_numbers else 0.8)
-
-
-def _are_opposed(words: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether a word stands against one that looks like it: hypokalemic and hyperkalemic."""
-    mine = [word for word in words if len(word) > 5 and word not in others]
-    theirs = [word for word in others if len(word) > 5 and word not in words]
-    return any(
-        fuzz.ratio(one, other) >= 65 and contradict(one, other) for one in mine for other in theirs
-    )
-
-
-def _spelling(words: Sequence[str], others: Sequence[str]) -> float:
-    """How far the one word that differs is another spelling: 0.85 to 1, else 0.
-
-    A long word with a letter or two changed is a spelling; one that begins or ends in
-    another meaning (hypo-, hyper-) is another term.
-    """
-    one = [word for word in words if word not in others]
-    other = [word for word in others if word not in words]
-    if len(one) != 1 or len(other) != 1 or min(len(one[0]), len(other[0])) < 6:
-        return 0.0
-    near = float(DamerauLevenshtein.normalized_similarity(one[0], other[0]))
-    return near if near >= 0.85 and same_sense_parts(one[0], other[0]) else 0.0
-
-
-@lru_cache(1 << 14)
-def _stems(words: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Stems of the words, and those with a digit."""
-    stems = frozenset(tokens.stem(word) for word in words) - tokens.FUNCTION_WORDS
-    return stems, frozenset(stem for stem in stems if any(c.isdigit() for c in stem))
