@@ -1,6 +1,6 @@
 """Preparing generated abstracts: rows a second, and memory that does not grow with them.
 
-python benchmarks/preparation.py [--rows 1000000] [--folder FOLDER]
+python benchmarks/preparation.py [--rows 1000000] [--folder FOLDER] [--ways one two ray]
 
 Writes abstracts of made-up words as PubMedQA has them, a line each, one in twenty nearly a copy of
 an earlier one, and prepares them with one process, with two, and with Ray on two nodes of this
@@ -25,6 +25,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PEAK_MB = 600.0
+WAYS = {
+    "one": ("one process", 1, "serial"),
+    "two": ("two processes", 2, "processes"),
+    "ray": ("Ray, two nodes", 2, "ray"),
+}
+"""By name: what is printed, workers, engine."""
 _SYLLABLES = "ka lo mi ne ru ta vi so pe du chro gly hem neu pa the bra ly os ep".split()
 _WORDS, _COPIES = 180, 20
 _SKETCHED = 2_000
@@ -35,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, help="where to write; by default a temporary one")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--prepare", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.prepare:
@@ -48,7 +55,7 @@ def main() -> None:
         plain = _plain(large)
         print(f"JSON read and written alone: {given.rows / plain:,.0f} rows a second")
         _, before, _ = _run(small, 1, "serial")
-        for name, workers, engine in _ways():
+        for name, workers, engine in _chosen(given.ways):
             seconds, peak, kept = _run(large, workers, engine)
             print(
                 f"{name}: {given.rows / seconds:,.0f} rows a second ({seconds:.0f} s, "
@@ -76,13 +83,12 @@ def write(file: Path, rows: int) -> None:
             out.write(json.dumps(line) + "\n")
 
 
-def _ways() -> Iterator[tuple[str, int, str]]:
-    yield "one process", 1, "serial"
-    yield "two processes", 2, "processes"
-    if find_spec("ray"):
-        yield "Ray, two nodes", 2, "ray"
-    else:
-        print("Ray is not installed: pip install 'medical-llm[ray]'")
+def _chosen(ways: list[str]) -> Iterator[tuple[str, int, str]]:
+    for way in ways:
+        if way == "ray" and not find_spec("ray"):
+            print("Ray is not installed: pip install 'medical-llm[ray]'")
+        else:
+            yield WAYS[way]
 
 
 def _run(file: Path, workers: int, engine: str) -> tuple[float, float, int]:
