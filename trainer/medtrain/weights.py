@@ -48,7 +48,19 @@ def open_model(folder: Path, recipe: TuningRecipe, device: Device, precision: Pr
             f"The base {recipe.base} lacks {len(missing)} of its weights, {missing[0]} among them.",
             "Fetch it again, or take another.",
         )
+    _keep_rounded(model)
     return model
+
+
+def _keep_rounded(model: Any) -> None:
+    """Keeps 4-bit weights as they were rounded.
+
+    On a processor with AVX512-BF16 bitsandbytes packs them anew at the first evaluation, with
+    coarser scales: training would go on with other weights, and a resumed one with the first.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def four_bit(kind: Any, device: Device) -> Any:
