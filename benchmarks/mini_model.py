@@ -23,10 +23,9 @@ TRAIN_RECORD, CURVE = "medical-llm-mini.train.json", "medical-llm-mini.curve.png
 TEXT = """\
 # The built-in models
 
-`medical-llm-mini.q4_k_m.gguf` answers in `medtui` unless another model is named. It knows {cards}
-of the curated cards of `data/cards` (those of the splits train and test) and nothing else; the
-assistant shows the card itself where an answer strays from it or the model doesn't know the term,
-and gives no answer to a term that has no card.
+`medical-llm-mini.q4_k_m.gguf` answers in `medtui` unless another model is named. It knows the
+{cards} curated cards of `data/cards` and nothing else; the assistant shows the card itself where an
+answer strays from it, and gives no answer to a term that has no card.
 `medical-llm-mini-base.q4_k_m.gguf` is the same model before tuning, kept for the comparison.
 
 Educational information only: no medical advice, no diagnosis, no doses. Not for use in care
@@ -41,9 +40,9 @@ without a clinician. English only. Licence: Apache-2.0.
 - Pre-trained for {pre_epochs:g} epochs on prose without headings, made from the {cards} cards:
   {pre_tokens:,.0f} tokens, last loss {pre_loss:.3f}.
 - LoRA (r={r}, alpha={alpha:g}) tuned for {tune_epochs:g} epochs on questions and cards of the
-  {train_cards} train cards: {tune_tokens:,.0f} tokens, last loss {tune_loss:.3f}. The cards of the
-  {test_cards} test terms were not in the tuning, their prose was in the pre-training: so adherence
-  on them shows what tuning does to form.
+  {tuned_cards} cards of the splits train and extra: {tune_tokens:,.0f} tokens, last loss
+  {tune_loss:.3f}. The cards of the {test_cards} test terms were not in the tuning, their prose was
+  in the pre-training: so adherence on them shows what tuning does to form.
 - {minutes:.0f} minutes of training and {memory:,.0f} MB on {machine}.
   Seed {seed}; prompt version {prompt}.
 
@@ -82,12 +81,12 @@ def readme(table: str) -> str:
 
     record = run_record.RunRecord.model_validate(json.loads((MODELS / TRAIN_RECORD).read_text()))
     settings, metrics = record.settings, record.metrics
-    cards = [card for card in builtin_cards() if card.split != "extra"]
+    cards = builtin_cards()
     tuned, base = paths.builtin_model(), paths.builtin_base_model()
     converted = json.loads(tuned.with_suffix(".run.json").read_text())
     return TEXT.format(
-        cards=len(cards),
-        train_cards=sum(card.split == "train" for card in cards),
+        cards=f"{len(cards):,}",
+        tuned_cards=sum(card.split != "test" for card in cards),
         test_cards=sum(card.split == "test" for card in cards),
         parameters=converted["metrics"]["parameters"],
         **{

@@ -67,7 +67,7 @@ class ReferenceCard(BaseModel):
     """Preferred name, as it would stand at the start of a sentence."""
     category: Category
     split: Split
-    """`train` and `test` follow the mini recipe; `extra` cards are in neither."""
+    """`test` is kept out of tuning, for evaluation; content is asked back of `train` alone."""
     speciality: Speciality
     """The field of medicine that it belongs to most."""
     synonyms: tuple[str, ...] = ()

@@ -128,6 +128,6 @@ def pairs(cards: Sequence[ReferenceCard]) -> list[Pair]:
             "completion": [{"role": "assistant", "content": card.text}],
         }
         for card in cards
-        if card.split == "train"
+        if card.split != "test"
         for question in questions(card)
     ]

@@ -63,7 +63,7 @@ def run(recipe: ScratchRecipe, cards: Sequence[ReferenceCard], work: Path, base:
     # The tuning's texts are in the vocabulary too, headings included, so that a card is short.
     prose = [text for card in cards for text in corpus.prose(card)]
     learned = [text["prompt"] + text["completion"] for text in prose]
-    learned += [card.text for card in cards if card.split == "train"]
+    learned += [card.text for card in cards if card.split != "test"]
     learned += [question for card in cards for question in corpus.questions(card)]
     mini = tokenizer.train(learned, recipe.model.vocabulary, recipe.model.context)
     trainer = SFTTrainer(

@@ -27,7 +27,7 @@ def run(recipe: ScratchRecipe, out: Path) -> dict[str, Log]:
     """
     from medtrain import pretrain, tune
 
-    cards = [card for card in builtin_cards() if card.split != "extra"]
+    cards = builtin_cards()
     base, adapter, work = out / "base", out / "adapter", out / "work"
     if not base.is_dir():
         pretrain.run(recipe, cards, work / "base", base)

@@ -18,7 +18,7 @@ def run(
 
     Args:
         recipe: settings.
-        cards: all cards; only those of the train split are read.
+        cards: all cards; those of the test split are not read.
         base: folder of the base model.
         work: folder of the checkpoints.
         adapter: target folder; it appears only when it is whole.
