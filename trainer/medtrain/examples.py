@@ -149,7 +149,7 @@ def write_lines(file: Path, examples: Iterable[Example]) -> int:
 def _turns(content: dict[str, Any], where: str) -> tuple[list[Message], str]:
     """Prompt and completion of a line, in each of the three forms."""
     if "messages" in content:
-        turns = _messages(content["messages"], where)
+        turns = messages(content["messages"], where)
         if len(turns) < 2 or turns[-1]["role"] != "assistant":
             raise DataError(f"{where}: the chat does not end with an answer of the assistant.")
         return turns[:-1], turns[-1]["content"]
@@ -161,17 +161,26 @@ def _turns(content: dict[str, Any], where: str) -> tuple[list[Message], str]:
         )
     completion = content["completion"]
     if not isinstance(completion, str):
-        answer = _messages(completion, where)
+        answer = messages(completion, where)
         if len(answer) != 1 or answer[0]["role"] != "assistant":
             raise DataError(f"{where}: the completion is not one answer of the assistant.")
         completion = answer[0]["content"]
     prompt = content["prompt"]
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}], completion
-    return _messages(prompt, where), completion
+    return messages(prompt, where), completion
 
 
-def _messages(content: Any, where: str) -> list[Message]:
+def messages(content: Any, where: str) -> list[Message]:
+    """The turns of a chat.
+
+    Args:
+        content: what stands where they should.
+        where: file and line, for messages.
+
+    Raises:
+        DataError: they are not turns with a role and a content.
+    """
     if not isinstance(content, list):
         raise DataError(f"{where}: the messages are not a list.")
     read: list[Message] = []

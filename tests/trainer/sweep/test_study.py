@@ -50,8 +50,8 @@ def test_a_killed_sweep_goes_on_with_the_trial_that_was_under_way(
 ) -> None:
     out = tmp_path / "sweep"
     with subprocess.Popen(command(place, out, 1), stderr=subprocess.PIPE, text=True) as child:
-        checkpoints = "trials/001/work/checkpoint-*/trainer_state.json"
-        while child.poll() is None and not list(out.glob(checkpoints)):
+        trial = out / "trials" / "001" / "work"
+        while child.poll() is None and not list(trial.glob("checkpoint-*/trainer_state.json")):
             time.sleep(0.05)
         os.kill(child.pid, signal.SIGKILL)
         child.wait(timeout=60)

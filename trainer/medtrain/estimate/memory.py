@@ -16,7 +16,8 @@ _CUDA = 700_000_000
 """Context and libraries of CUDA, about; it differs by driver."""
 _SLACK = {"cuda": 1.05, "mps": 1.05, "cpu": 1.3}
 """Gaps between what an allocator gives out. Of a GPU's assumed; glibc's keeps what is freed (see
-`training.keep_freed_memory`), and batches of other lengths leave gaps: 1.0 to 1.7 were measured."""
+`training.keep_freed_memory`), and batches of other lengths leave gaps: 1.0 to 1.7
+by benchmarks/estimate.py."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ ShareGPT's `conversations` with from and value are read too.
 from collections.abc import Iterator
 from typing import Any
 
-from medtrain.examples import Example
+from medtrain.examples import Example, messages
 from medtrain.readers import turns
 from medtrain.readers.reader import Reader, text_id
 from medtrain.readers.rows import Row
@@ -30,7 +30,7 @@ class Chat(Reader):
             spoken = [self._turn(turn) for turn in content["conversations"]]
         if spoken is None:
             row.field(content, "messages")
-        found = turns.read(spoken, row.where)
+        found = messages(spoken, row.where)
         document = str(content.get("id") or text_id("\n".join(t["content"] for t in found)))
         for prompt, answer in turns.answers(found):
             yield self.example(prompt, answer, document, "dialogue")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medllm import paths
 
-from medtrain.examples import Example
+from medtrain.examples import Example, messages
 from medtrain.readers import rows, turns
 from medtrain.readers.reader import Reader
 from medtrain.readers.rows import Row
@@ -31,7 +31,7 @@ class Dialogues(Reader):
         """An example for each answer."""
         content = row.read()
         name = str(row.field(content, "id"))
-        spoken = turns.read(row.field(content, "turns"), row.where)
+        spoken = messages(row.field(content, "turns"), row.where)
         if content.get("reviewed", True) and self.is_wanted(content.get("speciality", "")):
             for prompt, answer in turns.answers(spoken):
                 yield self.example(prompt, answer, name, "dialogue")
