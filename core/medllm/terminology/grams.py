@@ -5,7 +5,9 @@ the exact cosine of the TF-IDF vectors. The work of a look-up grows with the ent
 reads, which are limited, and not with the number of names.
 """
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
 
@@ -64,8 +66,7 @@ class GramIndex:
 
     def nearest(self, text: str, count: int, floor: float = 0.3) -> list[tuple[str, float]]:
         """Up to `count` names with a cosine of at least `floor`, the nearest first."""
-        padded = f" {text} ".encode()
-        asked = {padded[i : i + 3] for i in range(len(padded) - 2)}
+        asked = _of_text(text)
         grams = sorted(gram for three in asked if (gram := self._grams.get(three)))
         if not grams:
             return []
@@ -131,3 +132,45 @@ def _grams(names: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]
     grams = text[:-2] << 16 | text[1:-1] << 8 | text[2:]
     inside = owners[:-2] == owners[2:]
     return grams[inside], owners[:-2][inside]
+
+
+class GramWeights:
+    """Weights of the trigrams of names, and the cosine of two texts by them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Counts the trigrams of `names` (folded, each once); some bytes a name."""
+        grams, owners = _grams(names)
+        pairs = np.sort(grams.astype(np.uint64) << np.uint64(32) | owners)
+        once = np.ones(len(pairs), bool)
+        np.not_equal(pairs[1:], pairs[:-1], out=once[1:])
+        known, counts = np.unique(pairs[once] >> np.uint64(32), return_counts=True)
+        squares = (np.log((1 + len(names)) / (1 + counts)) + 1) ** 2
+        texts = (gram.to_bytes(3, "big") for gram in known.tolist())
+        self._squares = _Squares(zip(texts, squares.tolist(), strict=True))
+        self._squares.unknown = (math.log(1 + len(names)) + 1) ** 2
+        self._vector = lru_cache(1 << 9)(self._vector_of)
+
+    def cosine(self, one: str, other: str) -> float:
+        """Cosine of the TF-IDF vectors, 0 to 1."""
+        (mine, my_norm), (theirs, their_norm) = self._vector(one), self._vector(other)
+        return sum(map(self._squares.__getitem__, mine & theirs)) / (my_norm * their_norm)
+
+    def _vector_of(self, text: str) -> tuple[set[bytes], float]:
+        """Its trigrams and its length."""
+        grams = _of_text(text)
+        return grams, math.sqrt(sum(map(self._squares.__getitem__, grams)) or 1.0)
+
+
+class _Squares(dict[bytes, float]):
+    """Squared IDF of trigrams."""
+
+    unknown: float
+
+    def __missing__(self, gram: bytes) -> float:
+        return self.unknown
+
+
+def _of_text(text: str) -> set[bytes]:
+    """Trigrams of bytes of a text with a space at both ends."""
+    padded = f" {text} ".encode()
+    return {padded[i : i + 3] for i in range(len(padded) - 2)}

@@ -217,14 +217,15 @@ class Linker:
 
     @cached_property
     def _near_names(self) -> NearNames | None:
-        """All names that are not acronyms; None where near ones are not looked for."""
+        """Usable names that are not acronyms; None where near ones are not looked for."""
         if not self.near or self.store.size() > NEAR_NAMES:
             return None
         return NearNames(
             dict.fromkeys(
-                tokens.form(word.folded for word in tokens.words_at(entry.text))
+                tokens.form(map(tokens.folded, tokens.split(entry.text)))
                 for entry in self.store.entries()
                 if not tokens.is_acronym(entry.text)
+                and self.is_usable(self.store.concept(entry.code))
             )
         )
 

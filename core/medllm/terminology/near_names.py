@@ -1,22 +1,26 @@
 """Names of a vocabulary that nearly are a mention: misspelt, a word more or less, joined anew.
 
-Their trigrams choose them; letters, words and numbers then judge them, the cheapest first, and
-none further than it can still be near enough.
+Their stems choose them; letters, words and numbers then judge them, and of the best of them
+the trigrams as well.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from rapidfuzz import fuzz
 from rapidfuzz.distance import DamerauLevenshtein
 
 from medllm.terminology import tokens
-from medllm.terminology.grams import GramIndex
+from medllm.terminology.grams import GramWeights
 from medllm.terminology.sense_parts import contradict, same_sense_parts
+from medllm.terminology.stem_index import StemIndex, stems_of
 
-CANDIDATES = 16
-COSINE = 0.3
-ANSWERED = 8
+CANDIDATES = 6
+"""Names whose letters and words are compared."""
+SURPRISE = 0.2
+"""How far the trigrams' cosine exceeds what shared stems and letters foretell, at most."""
 SHORTEST = 5
 """Letters of a form that near names are looked for."""
 OPPOSED = 0.6
@@ -24,14 +28,28 @@ OPPOSED = 0.6
 OTHER_NUMBER = 0.8
 """Factor on the likeness of a name without a number of the mention."""
 _OF_COSINE, _OF_LETTERS, _OF_WORDS = 0.35, 0.35, 0.3
+_DIGIT = re.compile(r"\d")
+_NO_NUMBERS = frozenset[str]()
+
+
+class Wording(NamedTuple):
+    """What is compared of a name."""
+
+    words: tuple[str, ...]
+    letters: str
+    """The words in alphabetical order."""
+    stems: frozenset[str]
+    numbers: frozenset[str]
+    """The stems with a digit."""
 
 
 class NearNames:
     """The forms of a vocabulary's names, searched for what looks like a mention."""
 
     def __init__(self, forms: Iterable[str]) -> None:
-        """Indexes forms of names, each once; about 250 bytes a name."""
-        self._index = GramIndex([form for form in forms if form])
+        """Indexes forms of names, each once; about 150 bytes a name."""
+        self._index = StemIndex(form for form in forms if form)
+        self._grams = GramWeights(self._index.names)
 
     def of(self, words: Sequence[str], floor: float) -> list[tuple[float, str]]:
         """Forms with a likeness of at least `floor`, the likest first, and their likeness.
@@ -43,37 +61,49 @@ class NearNames:
         form = tokens.form(words)
         if len(form) < SHORTEST:
             return []
-        alike = [
-            (score, name)
-            for name, cosine in self._index.nearest(form, CANDIDATES, COSINE)
-            if (score := likeness(words, name, cosine, floor)) >= floor
-        ]
-        return sorted(alike, reverse=True)[:ANSWERED]
+        mine = wording(" ".join(words))
+        alike = []
+        for number, share in self._index.likely(words, CANDIDATES):
+            name = self._index.names[number]
+            theirs = wording(name)
+            letters = fuzz.ratio(mine.letters, theirs.letters) / 100
+            score = _OF_LETTERS * letters + _OF_WORDS * _shared(mine, theirs)
+            if score + _OF_COSINE * ((share + letters) / 2 + SURPRISE) < floor:
+                continue
+            score += _OF_COSINE * self._grams.cosine(form, name)
+            if score >= floor and (score := score * _doubt(mine, theirs)) >= floor:
+                alike.append((score, name))
+        return sorted(alike, reverse=True)
 
 
-def likeness(words: Sequence[str], name: str, cosine: float, floor: float = 0.0) -> float:
-    """0 to 1: the trigrams' cosine, the letters in any order of words, and numbers that differ.
+@lru_cache(1 << 12)
+def wording(name: str) -> Wording:
+    """What is compared of a folded name."""
+    words = tuple(name.split())
+    stems = stems_of(words)
+    numbers = frozenset(filter(_DIGIT.search, stems)) if _DIGIT.search(name) else _NO_NUMBERS
+    return Wording(words, " ".join(sorted(words)), stems, numbers)
 
-    Below `floor` it is not worked out to the end, and what comes back is only below it.
-    """
-    others = tuple(name.split())
-    least = (floor - _OF_COSINE * cosine - _OF_WORDS) / _OF_LETTERS
-    letters = fuzz.ratio(
-        " ".join(sorted(words)), " ".join(sorted(others)), score_cutoff=100 * least - 1e-6
-    )
-    score = _OF_COSINE * cosine + _OF_LETTERS * letters / 100
-    if score + _OF_WORDS < floor:
-        return 0.0
-    (mine, my_numbers), (theirs, their_numbers) = _stems(tuple(words)), _stems(others)
-    alike = float(len(mine & theirs))
-    if len(mine - theirs) == len(theirs - mine) == 1:
-        alike += _spelling(words, others)
-    score += _OF_WORDS * 2 * alike / max(1, len(mine) + len(theirs))
-    if not my_numbers <= their_numbers:
-        score *= OTHER_NUMBER
-    if score >= floor and _are_opposed(words, others):
-        score *= OPPOSED
-    return score
+
+def likeness(mine: Wording, theirs: Wording, cosine: float) -> float:
+    """0 to 1: the trigrams' cosine, the letters in any order of words, and numbers that differ."""
+    letters = fuzz.ratio(mine.letters, theirs.letters) / 100
+    score = _OF_LETTERS * letters + _OF_WORDS * _shared(mine, theirs) + _OF_COSINE * cosine
+    return score * _doubt(mine, theirs)
+
+
+def _shared(mine: Wording, theirs: Wording) -> float:
+    """Share of the stems that both have; one word that is spelt in another way counts too."""
+    alike = float(len(mine.stems & theirs.stems))
+    if len(mine.stems) == len(theirs.stems) == alike + 1:
+        alike += _spelling(mine.words, theirs.words)
+    return 2 * alike / max(1, len(mine.stems) + len(theirs.stems))
+
+
+def _doubt(mine: Wording, theirs: Wording) -> float:
+    """Factor for a number that the other lacks and for words that stand against each other."""
+    factor = 1.0 if mine.numbers <= theirs.numbers else OTHER_NUMBER
+    return factor * OPPOSED if _are_opposed(mine.words, theirs.words) else factor
 
 
 def _are_opposed(words: Sequence[str], others: Sequence[str]) -> bool:
@@ -97,14 +127,3 @@ def _spelling(words: Sequence[str], others: Sequence[str]) -> float:
         return 0.0
     near = float(DamerauLevenshtein.normalized_similarity(one[0], other[0]))
     return near if near >= 0.85 and same_sense_parts(one[0], other[0]) else 0.0
-
-
-@lru_cache(1 << 14)
-def _stems(words: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Stems of the words, and those with a digit."""
-    stems = frozenset(map(tokens.stem, words)) - tokens.FUNCTION_WORDS
-    return stems, frozenset(stem for stem in stems if not stem.isalpha() and _has_digit(stem))
-
-
-def _has_digit(text: str) -> bool:
-    return any(c.isdigit() for c in text)
