@@ -1,16 +1,12 @@
-"""Names in questions: of cards, titles and headings, and what a vocabulary calls the same."""
+"""Names in the index and in questions: as they stand, by their words, and by their initials."""
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from medllm.retrieval import words
 from medllm.terminology import tokens
-from medllm.terminology.facts import Scope
-from medllm.terminology.lexicon import builtin_lexicon
-from medllm.terminology.store import Store
 
 _BRACKETED = re.compile(r"([^()]{2,150}) \(([^()]{2,60})\)")
 LONGEST = 10
@@ -19,21 +15,26 @@ COMMON = 20
 """A name that more parts of files bear, such as "Summary", names none of them."""
 SHORTEST = 3
 """Letters of a name that is no acronym; a shorter synonym would be found in any text."""
-SENSES = 4
-"""Senses of an abbreviation that a question is widened by, the commonest."""
-SYNONYMS = 12
-"""Names of one concept that a question is widened by."""
+INITIALS = range(2, 9)
+"""Words of a name that is also found by their initials."""
+_GENERIC = frozenset(("disease", "disorder", "syndrome"))
+"""Last words whose initial an acronym may lack."""
+
+Ranges = list[tuple[int, int]]
+"""First and last passages of what bears a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
     """Words of a question that are a name."""
 
+    said: str
+    """As they stand there."""
     form: str
     terms: tuple[str, ...]
     """Their stems."""
     synonyms: tuple[str, ...] = ()
-    """What the vocabulary calls the same."""
+    """What cards, lexicon and vocabulary call the same."""
 
 
 def form(name: str) -> str:
@@ -42,6 +43,25 @@ def form(name: str) -> str:
     if len(found) > 2 * LONGEST or all(word in words.STOP_WORDS for word in found):
         return name if tokens.is_acronym(name) else ""
     return tokens.form(found)
+
+
+def bag(form: str) -> int | None:
+    """A form's words whatever their order and ending, as a hash; None for no name."""
+    found = "" if _is_said(form) else words.bag(form)
+    return tokens.digest(found) if found else None
+
+
+def initials(form: str) -> str | None:
+    """First letters of a form's words; None where these are too few or too many."""
+    found = [word for word in form.split() if word not in words.STOP_WORDS]
+    named = len(found) in INITIALS and not _is_said(form)
+    return "".join(word[0] for word in found) if named else None
+
+
+def _is_said(form: str) -> bool:
+    """Whether it begins or ends as a sentence does: `what is gout`."""
+    said = form.split()
+    return not said or bool({said[0], said[-1]} & words.STOP_WORDS)
 
 
 def variants(name: str) -> tuple[str, ...]:
@@ -66,73 +86,41 @@ def _may_name(said: str, folded: str) -> bool:
     return len(folded) >= SHORTEST or tokens.is_acronym(said)
 
 
-def ranges(base: sqlite3.Connection, compared: str) -> list[tuple[int, int]]:
-    """First and last passages of what bears a name, if that is not too much."""
+def ranges(base: sqlite3.Connection, compared: str) -> Ranges:
+    """Passages of what bears a name, if that is not too much."""
+    return _ranges(base, "form", compared)
+
+
+def ranges_by_words(base: sqlite3.Connection, compared: str) -> Ranges:
+    """The same for names of the same words, whatever their order and endings."""
+    hashed = bag(compared)
+    return [] if hashed is None else _ranges(base, "bag", hashed)
+
+
+def ranges_by_initials(base: sqlite3.Connection, acronym: str) -> Ranges:
+    """The same for names whose words begin with an acronym's letters."""
+    letters = "".join(filter(str.isalnum, acronym.lower()))
+    if len(letters) not in INITIALS:
+        return []
     rows = base.execute(
-        "SELECT first, last FROM name WHERE form = ? ORDER BY first LIMIT ?",
-        (compared, COMMON + 1),
+        "SELECT form, first, last FROM name WHERE initials IN (?, ? || 'd', ? || 's') "
+        "ORDER BY length(initials), first LIMIT ?",
+        (letters, letters, letters, COMMON + 1),
+    ).fetchall()
+    kept = [
+        (first, last)
+        for compared, first, last in rows
+        if len(initials(compared) or "") == len(letters) or compared.split()[-1] in _GENERIC
+    ]
+    return kept if len(rows) <= COMMON else []
+
+
+def _ranges(base: sqlite3.Connection, column: str, key: str | int) -> Ranges:
+    rows = base.execute(
+        f"SELECT first, last FROM name WHERE {column} = ? ORDER BY first LIMIT ?",
+        (key, COMMON + 1),
     ).fetchall()
     return rows if len(rows) <= COMMON else []
-
-
-def synonyms(vocabulary: Store, said: str, compared: str) -> tuple[str, ...]:
-    """Other names of the concepts that the vocabulary knows by this one."""
-    acronym = tokens.is_acronym(said)
-    found: dict[str, None] = {}
-    for entry in vocabulary.by_form(tokens.digest(compared)):
-        if entry.scope > Scope.EXACT and not (acronym and entry.scope == Scope.ACRONYM):
-            continue
-        if tokens.is_acronym(entry.text) != acronym:
-            continue
-        for other in vocabulary.names(vocabulary.concept(entry.code)):
-            if other.scope <= Scope.EXACT and not tokens.is_acronym(other.text):
-                found[other.text] = None
-    different = {form(text): text for text in found}
-    return tuple(t for f, t in different.items() if f != compared and len(f) >= SHORTEST)[:SYNONYMS]
-
-
-def lexicon_synonyms(said: str, compared: str) -> tuple[str, ...]:
-    """Names that the built-in lexicon has for a name, or for the senses of an abbreviation."""
-    lexicon = builtin_lexicon()
-    if tokens.is_acronym(said):
-        found = [name for s in lexicon.senses(said)[:SENSES] for name in lexicon.names(s)]
-    else:
-        concepts = [lexicon.concepts[code] for code in _codes().get(compared, ())]
-        found = [name for concept in concepts for name in (concept.name, *concept.synonyms)]
-    return tuple(name for name in found if form(name) != compared)
-
-
-@cache
-def _codes() -> dict[str, tuple[str, ...]]:
-    """Concepts of the built-in lexicon by the forms of their names; made in half a second."""
-    found: dict[str, tuple[str, ...]] = {}
-    for concept in builtin_lexicon().concepts.values():
-        for name in {form(text) for text in (concept.name, *concept.synonyms)}:
-            found[name] = (*found.get(name, ()), concept.id)
-    return found
-
-
-def in_question(
-    question: str, cards: Callable[[str], tuple[str, ...]], vocabulary: Store | None
-) -> list[Named]:
-    """The names that a question may hold, longer ones first; whether one is known is told later.
-
-    Args:
-        question: as it is asked.
-        cards: gives the names of the cards that bear a name.
-        vocabulary: what else knows synonyms.
-    """
-    found: dict[str, Named] = {}
-    for said, compared in spans(question):
-        if compared not in found:
-            others = cards(compared) + lexicon_synonyms(said, compared)
-            if vocabulary:
-                others += synonyms(vocabulary, said, compared)
-            distinct = {form(text): text for text in others}
-            distinct.pop(compared, None)
-            kept = tuple(t for f, t in distinct.items() if len(f) >= SHORTEST)[:SYNONYMS]
-            found[compared] = Named(compared, tuple(words.terms(said)), kept)
-    return list(found.values())
 
 
 def longest_first(found: Sequence[Named], known: set[str]) -> list[Named]:

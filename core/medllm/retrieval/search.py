@@ -4,18 +4,18 @@ The ways: names (exact, with what a vocabulary calls the same), words (BM25), le
 and words of like spelling) and, with an embedder, meaning (vectors).
 """
 
-import math
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import Literal
 
 from medllm.embedding import Embedder
-from medllm.retrieval import matching, names, store, words
+from medllm.retrieval import certainty, matching, names, question, store, synonyms, words
 from medllm.retrieval.held import Held
-from medllm.retrieval.matching import Counted
-from medllm.retrieval.names import Named
+from medllm.retrieval.names import Named, Ranges
+from medllm.retrieval.question import Question
 from medllm.terminology import tokens
 from medllm.terminology.store import Store
 
@@ -35,6 +35,8 @@ OF_NAME = 30
 """Passages of one name that are ranked."""
 RARE = 0.01
 """Share of passages below which a word's spelling may be a slip, and like ones are looked for."""
+LOOKS = (names.ranges, names.ranges_by_words)
+"""How what bears a name is looked for."""
 SPREAD = 10
 """How many times the passages asked for are looked at, so that other files have a chance."""
 LOOKED_AT = 3
@@ -72,22 +74,6 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    text: str
-    topic: tuple[str, ...]
-    """Folded words without those of asking."""
-    terms: tuple[str, ...]
-    counted: tuple[Counted, ...]
-    total: int
-    """Passages of the index."""
-
-    def rarity(self, term: str) -> float:
-        """Inverse document frequency; that of a word which the index lacks is the highest."""
-        passages = next((c.passages for c in self.counted if c.word == term), 0)
-        return math.log((self.total + 1) / (passages + 0.5))
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
     rankings: Rankings
     named: list[Named]
@@ -119,20 +105,20 @@ class Searcher:
         """The best `depth` passages for a question."""
         with store.reading(self._base):
             self._held.follow()
-            asked = self._question(text)
+            asked = question.read(self._base, text, self._held.total)
             if not asked.terms or not asked.total:
                 return Ranking((), 0.0, 0.0)
             found = self._found(asked, max(DEPTH, depth))
             hits = self.spread(fuse(found.rankings), depth)
             first = [hit.passage for hit in hits[:LOOKED_AT]]
-            sure = self._covered(asked, found.named, found.alike, first)
+            sure = certainty.covered(self._base, asked, found.named, found.alike, first)
             return Ranking(tuple(hits), sure, found.nearest)
 
     def rankings(self, text: str) -> Rankings:
         """What each way finds for a question, before they are fused."""
         with store.reading(self._base):
             self._held.follow()
-            asked = self._question(text)
+            asked = question.read(self._base, text, self._held.total)
             return self._found(asked, DEPTH).rankings if asked.terms and asked.total else []
 
     def spread(self, hits: Sequence[Hit], depth: int) -> list[Hit]:
@@ -145,7 +131,7 @@ class Searcher:
             had[file] += 1
         return [Hit(passage, -score, ways) for score, passage, ways in sorted(lowered)[:depth]]
 
-    def _found(self, asked: _Question, reach: int) -> _Found:
+    def _found(self, asked: Question, reach: int) -> _Found:
         named = self._named(asked)
         alike = self._alike_words(asked)
         match = matching.queries(asked.counted, asked.total)
@@ -159,42 +145,43 @@ class Searcher:
         ]
         return _Found(rankings, named, alike, meaning[0][1] if meaning else 0.0)
 
-    def _question(self, text: str) -> _Question:
-        terms = tuple(dict.fromkeys(words.terms(text)))
-        known = tuple(matching.counted(self._base, terms))
-        return _Question(text, tuple(words.topic(text)), terms, known, self._held.total)
-
-    def _named(self, asked: _Question) -> list[Named]:
+    def _named(self, asked: Question) -> list[Named]:
         """Names in the question that the index or the vocabulary knows, the rarest first."""
-        found = names.in_question(asked.text, self._held.card_names, self._vocabulary)
-        known = {n.form for n in found if n.synonyms or names.ranges(self._base, n.form)}
+        found = synonyms.in_question(asked.text, self._held.card_names, self._vocabulary)
+        known = {n.form for n in found if n.synonyms or self._borne(n.form)}
         kept = names.longest_first(found, known)
         return sorted(kept, key=lambda n: -sum(map(asked.rarity, n.terms)))
 
-    def _by_name(self, asked: _Question, named: Iterable[Named]) -> list[int]:
+    def _by_name(self, asked: Question, named: Iterable[Named]) -> list[int]:
         found: dict[int, None] = {}
         for one in named:
-            others = [form for text in one.synonyms if (form := names.form(text))]
-            found.update(self._of_names(asked, [one.form, *others], one.terms))
+            forms = [one.form, *filter(None, map(names.form, one.synonyms))]
+            places = [place for look in LOOKS for form in forms for place in look(self._base, form)]
+            found.update(self._of_places(asked, places, one.terms))
         return list(found)
 
-    def _of_names(
-        self, asked: _Question, forms: Iterable[str], own: Sequence[str]
-    ) -> dict[int, None]:
-        """Passages of what bears one of the names, those with more of the question first."""
-        found: dict[int, None] = {}
-        rest = [c.word for c in asked.counted if c.word not in own]
-        for form in forms:
-            for first, end in names.ranges(self._base, form):
-                last = min(end, first + OF_NAME - 1)
-                weights = dict.fromkeys(range(first, last + 1), 0.0)
-                for term in rest if last > first else ():
-                    for passage in matching.holding(self._base, term, first, last):
-                        weights[passage] += asked.rarity(term)
-                found.update(dict.fromkeys(sorted(weights, key=lambda p: -weights[p])))
-        return found
+    def _borne(self, form: str) -> bool:
+        """Whether anything in the index is called so."""
+        return any(look(self._base, form) for look in LOOKS)
 
-    def _by_synonyms(self, asked: _Question, named: Iterable[Named], reach: int) -> list[int]:
+    def _of_places(self, asked: Question, places: Ranges, own: Sequence[str]) -> dict[int, None]:
+        """Passages of what bears a name: the one with most of the question of each, then the next.
+
+        So a long file leaves room for the others that bear the name.
+        """
+        each: list[list[int]] = []
+        rest = [c.word for c in asked.counted if c.word not in own]
+        for first, end in dict.fromkeys(places):
+            last = min(end, first + OF_NAME - 1)
+            weights = dict.fromkeys(range(first, last + 1), 0.0)
+            for term in rest if last > first else ():
+                for passage in matching.holding(self._base, term, first, last):
+                    weights[passage] += asked.rarity(term)
+            each.append(sorted(weights, key=lambda p: -weights[p]))
+        rounds = chain.from_iterable(zip_longest(*each))
+        return dict.fromkeys(passage for passage in rounds if passage is not None)
+
+    def _by_synonyms(self, asked: Question, named: Iterable[Named], reach: int) -> list[int]:
         """By the words of what the vocabulary calls the same."""
         groups = [words.terms(text) for one in named for text in one.synonyms]
         counts = {
@@ -210,7 +197,7 @@ class Searcher:
         ]
         return matching.ranked(self._base, matching.any_of(usable), reach)
 
-    def _alike_words(self, asked: _Question) -> dict[str, list[tuple[str, float]]]:
+    def _alike_words(self, asked: Question) -> dict[str, list[tuple[str, float]]]:
         """For the rare and unknown words of the topic, words of the index that look like them."""
         counts = {c.word: c.passages for c in asked.counted}
         topic = {term for word in asked.topic if (term := words.term(word))}
@@ -222,13 +209,16 @@ class Searcher:
         }
 
     def _by_letters(
-        self, asked: _Question, alike: dict[str, list[tuple[str, float]]], reach: int
+        self, asked: Question, alike: dict[str, list[tuple[str, float]]], reach: int
     ) -> list[int]:
-        """By names that look like the topic; then by words that look like the question's."""
-        topic = tokens.form(asked.topic)
+        """By the initials of names, names like the topic, and words like the question's."""
         found: dict[int, None] = {}
-        for form, _ in self._held.spellings().alike_names(topic):
-            found.update(self._of_names(asked, [form], words.terms(form)))
+        for acronym in (m.group() for m in tokens.acronyms_at(asked.text)):
+            places = names.ranges_by_initials(self._base, acronym)
+            found.update(self._of_places(asked, places, words.terms(acronym)))
+        for form, _ in self._held.spellings().alike_names(tokens.form(asked.topic)):
+            places = names.ranges(self._base, form)
+            found.update(self._of_places(asked, places, words.terms(form)))
         others = [other for near in alike.values() for other, _ in near]
         by_words: list[int] = []
         if others:
@@ -239,45 +229,11 @@ class Searcher:
             :reach
         ]
 
-    def _by_meaning(self, asked: _Question, reach: int) -> list[tuple[int, float]]:
+    def _by_meaning(self, asked: Question, reach: int) -> list[tuple[int, float]]:
         if not self._embedder or self._held.embedder != self._embedder.sha256:
             return []
         vector = self._embedder.embed([asked.text])[0]
         return self._held.signs().nearest(self._base, vector, reach)
-
-    def _covered(
-        self,
-        asked: _Question,
-        named: Iterable[Named],
-        alike: dict[str, list[tuple[str, float]]],
-        passages: Sequence[int],
-    ) -> float:
-        """Most of the topic, weighted by rarity, that one of `passages` has."""
-        topic = list(dict.fromkeys(filter(None, map(words.term, asked.topic))))
-        weight = sum(map(asked.rarity, topic))
-        marks = ", ".join("?" * len(passages))
-        rows = self._base.execute(
-            "SELECT title, headings, names, text FROM passage JOIN file ON file.id = file "
-            f"WHERE passage.id IN ({marks})",
-            passages,
-        )
-        best = 0.0
-        for row in rows:
-            here = {term for text in row for term in words.terms(text)}
-            by_synonym = {
-                term
-                for one in named
-                for text in one.synonyms
-                if here.issuperset(words.terms(text))
-                for term in one.terms
-            }
-            have = 0.0
-            for term in topic:
-                near = max((s for other, s in alike.get(term, ()) if other in here), default=0.0)
-                has = 1.0 if term in here or term in by_synonym else near**2
-                have += has * asked.rarity(term)
-            best = max(best, have / weight if weight else 0.0)
-        return best
 
 
 def fuse(

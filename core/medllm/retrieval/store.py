@@ -13,7 +13,7 @@ from pathlib import Path
 from medllm import paths, sqlite_faults
 from medllm.errors import StorageError
 
-VERSION = "1"
+VERSION = "2"
 """Of the tables, the stems and the passages; an index of another version is made anew."""
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -21,8 +21,11 @@ CREATE TABLE file(id INTEGER PRIMARY KEY, root TEXT, path TEXT, title TEXT, size
                   changed INTEGER, sha256 TEXT, first INTEGER, last INTEGER, UNIQUE(root, path));
 CREATE TABLE passage(id INTEGER PRIMARY KEY, file INTEGER, start INTEGER, end INTEGER,
                      page INTEGER, card TEXT, headings TEXT, names TEXT, text TEXT);
-CREATE TABLE name(form TEXT, first INTEGER, last INTEGER, file INTEGER);
+CREATE TABLE name(form TEXT, bag INTEGER, initials TEXT, first INTEGER, last INTEGER,
+                  file INTEGER);
 CREATE INDEX name_form ON name(form);
+CREATE INDEX name_bag ON name(bag);
+CREATE INDEX name_initials ON name(initials) WHERE initials IS NOT NULL;
 CREATE INDEX name_file ON name(file);
 CREATE TABLE frequency(word TEXT PRIMARY KEY, passages INTEGER) WITHOUT ROWID;
 CREATE VIRTUAL TABLE word USING fts5(title, headings, text, content='', tokenize='unicode61');

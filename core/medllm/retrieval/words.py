@@ -28,6 +28,37 @@ ASKING = frozenset(
 )
 """Words of asking about a topic; they are looked for, but name nothing by themselves."""
 
+# Words that mean the same of a part, an age, a cause or a state, besides those that the stems
+# of medllm.terminology.tokens bring together; and plurals that no rule makes.
+_SAME = {
+    same: word
+    for word, others in {
+        "abdomen": "abdominal belly", "abscess": "abscesses", "adolescent": "teen teenage teenager",
+        "anus": "anal", "artery": "arterial", "asthma": "asthmatic", "anaphylaxis": "anaphylactic",
+        "bacterium": "bacteria bacterial", "bile": "biliary", "bladder": "vesical",
+        "bleeding": "hemorrhage hemorrhagic haemorrhage haemorrhagic bleed bleeds",
+        "bone": "bony osseous", "chest": "thorax thoracic", "child": "children childhood pediatric",
+        "colon": "colonic", "cornea": "corneal", "diabetes": "diabetic", "ear": "aural",
+        "epilepsy": "epileptic", "esophagus": "esophageal oesophagus oesophageal gullet",
+        "eye": "ocular ophthalmic", "face": "facial", "foot": "feet", "fracture": "broken",
+        "fungus": "fungi fungal", "gum": "gingiva gingival", "hearing": "auditory",
+        "hypertension": "hypertensive", "infection": "infections infectious infected infect",
+        "itching": "itch itchy pruritus pruritic", "joint": "articular",
+        "larynx": "laryngeal", "lymph": "lymphatic", "man": "men", "mouth": "oral",
+        "newborn": "neonatal neonate", "nose": "nasal", "obesity": "obese",
+        "pancreas": "pancreatic", "pelvis": "pelvic", "penis": "penile",
+        "poisoning": "poison poisonous poisoned", "pregnancy": "pregnant gestational gestation",
+        "rectum": "rectal", "spleen": "splenic", "surgery": "surgical surgeries",
+        "swelling": "edema oedema edematous swollen", "syphilis": "syphilitic",
+        "testicle": "testicular testis testes", "throat": "pharyngeal pharynx",
+        "tongue": "lingual", "tooth": "teeth dental", "toxic": "toxicity",
+        "trachea": "tracheal windpipe", "trauma": "traumatic", "uterus": "uterine womb",
+        "vein": "venous", "vertebra": "vertebral vertebrae", "virus": "viral viruses",
+        "woman": "women",
+    }.items()
+    for same in others.split()
+}  # fmt: skip
+
 
 def terms(text: str) -> list[str]:
     """Stems of the words of `text`, in its order, stop words left out."""
@@ -40,10 +71,20 @@ def term(word: str) -> str:
     folded = tokens.folded(word)
     if folded in STOP_WORDS or len(folded) > LONGEST:
         return ""
-    return tokens.stem(folded).replace("'", "")
+    bare = tokens.singular(folded)
+    return tokens.stem(_SAME.get(folded, _SAME.get(bare, bare))).replace("'", "")
+
+
+def bag(text: str) -> str:
+    """The words of a name whatever their order: "skin cancer" is "malignant neoplasm of skin"."""
+    found = {_NEW_GROWTH if word == _CARCINOMA else word for word in terms(text)}
+    return " ".join(sorted(found - {_MALIGNANT} if _NEW_GROWTH in found else found))
 
 
 def topic(text: str) -> list[str]:
     """Folded words of a question, without stop words and the words of asking."""
     said = [tokens.folded(word) for word in tokens.split(text)]
     return [word for word in said if word not in STOP_WORDS and word not in ASKING]
+
+
+_NEW_GROWTH, _MALIGNANT, _CARCINOMA = map(tokens.stem, ("cancer", "malignant", "carcinoma"))

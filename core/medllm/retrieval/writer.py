@@ -68,8 +68,11 @@ class Writer:
             (_row(first + i, number, passage) for i, passage in enumerate(file.passages)),
         )
         self._base.executemany(
-            "INSERT INTO name VALUES(?, ?, ?, ?)",
-            ((form, first + a, first + b, number) for form, a, b in _names(file)),
+            "INSERT INTO name VALUES(?, ?, ?, ?, ?, ?)",
+            (
+                (form, names.bag(form), names.initials(form), first + a, first + b, number)
+                for form, a, b in _names(file)
+            ),
         )
         for i, p in enumerate(file.passages):
             self._index(first + i, (file.title, "\n".join((*p.headings, *p.names)), p.text), 1)

@@ -29,9 +29,29 @@ def test_no_sense_stands_twice() -> None:
     assert [pair for pair, count in keys.items() if count > 1] == []
 
 
-def test_every_concept_has_a_sense() -> None:
+def test_every_concept_is_of_use() -> None:
+    """It is what an abbreviation can mean, or it has other names."""
     used = {sense.concept for sense in SENSES}
-    assert set(LEXICON.concepts) == used
+    named = {code for code, concept in LEXICON.concepts.items() if concept.synonyms}
+    assert set(LEXICON.concepts) - used - named == set()
+
+
+def test_no_name_is_of_two_concepts() -> None:
+    owners: dict[str, set[str]] = {}
+    for concept in LEXICON.concepts.values():
+        for name in (concept.name, *concept.synonyms):
+            owners.setdefault(key(name), set()).add(concept.id)
+    shared = {name: codes for name, codes in owners.items() if len(codes) > 1}
+    assert shared == {}
+
+
+def test_everyday_names_lead_to_the_technical_ones() -> None:
+    names = {key(n): c.name for c in LEXICON.concepts.values() for n in (c.name, *c.synonyms)}
+    for everyday, technical in (
+        ("hair loss", "alopecia"), ("canker sores", "recurrent aphthous stomatitis"),
+        ("fifth disease", "Erythema infectiosum"), ("earwax", "cerumen"),
+    ):  # fmt: skip
+        assert names[key(everyday)].casefold() == technical.casefold(), everyday
 
 
 @pytest.mark.parametrize("short", ["U", "IU", "QD", "QOD", "MSO4", "MgSO4"])
