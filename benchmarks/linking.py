@@ -8,23 +8,18 @@ Rare: one of its codes belongs to a disease of mondo/new-rare-diseases.tsv.
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
-import time
-from importlib.util import find_spec
 from pathlib import Path
 
+import linking_beside
 import linking_data as data
 import numpy as np
-from medllm.terminology import mention_forms
-from medllm.terminology.facts import Scope
 from medllm.terminology.linker import Linker
 from medllm.terminology.store import Store
 
 TARGETS = {"all": 0.60, "rare": 0.80, "with training names": 0.82, "rare gain": 0.15}
-RESAMPLES, SEED, ROUNDS = 2000, 0, 3
+RESAMPLES, SEED = 2000, 0
 
 
 def main() -> None:
@@ -57,7 +52,7 @@ def main() -> None:
         verdict("rare", right["full"][0][rare].mean())
         verdict("with training names", right["trained"][0].mean())
         gains(gold, right["full"][0], right["labels"][0], rare)
-        beside_gilda(given.gilda, stores["full"], gold, Path(folder))
+        linking_beside.compare(given.gilda, stores["full"], gold, Path(folder))
 
 
 def judge(store: Store, gold: list[data.Gold]) -> tuple[np.ndarray, np.ndarray]:
@@ -112,64 +107,6 @@ def gains(gold: list[data.Gold], ours: np.ndarray, labels: np.ndarray, rare: np.
         print(f"{name}: {value:+.3f}, 95% interval {low:+.3f} to {high:+.3f} over documents")
         if name in TARGETS:
             verdict(name, value)
-
-
-def beside_gilda(python: str, store: Store, gold: list[data.Gold], folder: Path) -> None:
-    """Accuracy and speed of gilda over the same names, on the same mentions."""
-    if python == sys.executable and find_spec("gilda") is None:
-        print("gilda: not measured; name a Python that has it with --gilda PYTHON")
-        return
-    linker = Linker(store, data.TARGETS)
-    names = [
-        (entry.code, entry.text, "name" if entry.scope == Scope.PREFERRED else "synonym")
-        for entry in store.entries()
-        if linker.is_usable(store.concept(entry.code))
-    ]
-    plain = [mention.text for mention in gold]
-    expanded = [mention_forms.expand(m.text, m.document.long_forms) for m in gold]
-    task, answer = folder / "task.json", folder / "answer.json"
-    task.write_text(json.dumps({"names": names, "rounds": [plain, expanded]}))
-    worker = str(Path(__file__).with_name("linking_gilda.py"))
-    theirs: list[list[dict]] = []
-    ours: list[list[list[tuple[float, float]]]] = []
-    for _ in range(ROUNDS):
-        subprocess.run([python, worker, str(task), str(answer)], check=True)
-        theirs.append(json.loads(answer.read_text()))
-        ours.append([
-            [_round(store, gold, mentions, near) for near in (True, False)]
-            for mentions in (plain, expanded)
-        ])  # fmt: skip
-    for place, name in enumerate(("as they stand", "abbreviations expanded")):
-        right = np.mean([
-            bool(code and store.codes(store.concept(code)) & m.codes)
-            for code, m in zip(theirs[0][place]["codes"], gold, strict=True)
-        ])  # fmt: skip
-        seconds = float(np.median([r[place]["seconds"] for r in theirs]))
-        print(f"{len(gold)} mentions {name}, accuracy and processor time a look-up:")
-        print(f"  gilda (baseline)        {right:.3f}  {1e3 * seconds / len(gold):.3f} ms")
-        for way, title in enumerate(("ours                  ", "ours without near names")):
-            own = float(np.median([r[place][way][1] for r in ours]))
-            print(
-                f"  {title:<23} {ours[0][place][way][0]:.3f}  {1e3 * own / len(gold):.3f} ms, "
-                f"{own / seconds:.2f} of gilda's time"
-            )
-
-
-def _round(
-    store: Store, gold: list[data.Gold], mentions: list[str], near: bool
-) -> tuple[float, float]:
-    """Accuracy and seconds of the linker on bare mentions, nothing remembered from before."""
-    store.forget()
-    linker = Linker(store, data.TARGETS, near=near)
-    linker.prepare()
-    began = time.process_time()
-    links = [linker.link(mention) for mention in mentions]
-    seconds = time.process_time() - began
-    right = np.mean([
-        bool(link and store.codes(link.concept) & m.codes)
-        for link, m in zip(links, gold, strict=True)
-    ])  # fmt: skip
-    return float(right), seconds
 
 
 if __name__ == "__main__":

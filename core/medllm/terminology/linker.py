@@ -4,9 +4,9 @@ A mention that nothing answers well enough stays unlinked: `link` gives None, an
 candidates stay to be offered.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from medllm.terminology import mention_forms, tokens
@@ -50,6 +50,10 @@ class Candidate:
     """Number of the vocabulary that the name is from."""
 
 
+Match = tuple[str, float, Entry, How]
+"""A concept, its score, the name that matched, and how."""
+
+
 class Linker:
     """Links mentions to the concepts of a store."""
 
@@ -89,7 +93,7 @@ class Linker:
 
     def _found(self, mention: str, document: Document | None, floor: float) -> list[Candidate]:
         """The candidates; near names, where there is no link without them, from a likeness on."""
-        best: dict[str, Candidate] = {}
+        best: dict[str, Match] = {}
         surest: list[Reading] = []
         top = 0.0
         for reading in mention_forms.readings(mention, document.long_forms if document else {}):
@@ -97,16 +101,20 @@ class Linker:
                 surest.append(reading)
             if top and top >= reading.factor * 0.9:
                 break
-            for candidate in self._of_reading(reading, document):
-                known = best.get(candidate.concept)
-                if known is None or candidate.score > known.score:
-                    best[candidate.concept] = candidate
-                    top = max(top, candidate.score)
+            for match in self._of_reading(reading, document):
+                known = best.get(match[0])
+                if known is None or match[1] > known[1]:
+                    best[match[0]] = match
+                    top = max(top, match[1])
         if top < self.threshold:
-            for candidate in self._near(surest, floor):
-                if candidate.score > best.get(candidate.concept, _NONE).score:
-                    best[candidate.concept] = candidate
-        return self._ranked(best.values())
+            for match in self._near(surest, floor):
+                known = best.get(match[0])
+                if known is None or match[1] > known[1]:
+                    best[match[0]] = match
+        return self._ranked(
+            Candidate(concept, entry.text, score, how, entry.source)
+            for concept, score, entry, how in best.values()
+        )
 
     def _ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         """The better score first, then the later vocabulary, then the better connected concept."""
@@ -117,7 +125,7 @@ class Linker:
             found[: len(ties)] = ties
         return found
 
-    def _of_reading(self, reading: Reading, document: Document | None) -> Iterator[Candidate]:
+    def _of_reading(self, reading: Reading, document: Document | None) -> Iterator[Match]:
         text = reading.text
         words = tokens.name_words(text)
         if not words:
@@ -134,20 +142,20 @@ class Linker:
             how: How = "reduced"
             if reading.factor == 1:
                 how = "exact" if tokens.name_words(entry.text) == words else "inflected"
-            if candidate := self._candidate(entry, how, reading.factor):
+            if match := self._match(entry, how, reading.factor):
                 found = True
-                yield candidate
+                yield match
         if found:
             return
         for entry in self.store.by_bag(tokens.digest(tokens.bag(words))):
             if not tokens.is_acronym(entry.text) and (
-                candidate := self._candidate(entry, "reordered", reading.factor)
+                match := self._match(entry, "reordered", reading.factor)
             ):
-                yield candidate
+                yield match
 
     def _acronym(
         self, text: str, words: Sequence[str], factor: float, document: Document | None
-    ) -> Iterator[Candidate]:
+    ) -> Iterator[Match]:
         """Concepts with this acronym.
 
         One is sure where it is the only one whose full name the text holds, or, the text
@@ -159,18 +167,23 @@ class Linker:
                 senses.setdefault(self.store.concept(entry.code), entry)
         usable = {concept: entry for concept, entry in senses.items() if self.is_usable(concept)}
         named = [concept for concept in usable if document and self._is_named(concept, document)]
-        borne = [concept for concept in senses if self._bears(concept, text)]
         sure = ""
         if len(named) == 1:
             sure = named[0]
-        elif len(borne) == 1 and len(text) >= 3:
-            sure = borne[0]
+        elif usable and len(text) >= 3:
+            borne = [concept for concept in senses if self._bears(concept, text)]
+            sure = borne[0] if len(borne) == 1 else ""
         for concept, entry in usable.items():
             doubt = 1.0 if concept == sure else 0.5
-            if candidate := self._candidate(entry, "acronym", factor * doubt):
-                yield candidate
+            if match := self._match(entry, "acronym", factor * doubt):
+                yield match
 
-    def _full_names(self, concept: str) -> list[str]:
+    @cached_property
+    def _full_names(self) -> Callable[[str], list[str]]:
+        """The full names of a concept, remembered."""
+        return lru_cache(1 << 12)(self._read_full_names)
+
+    def _read_full_names(self, concept: str) -> list[str]:
         return [
             entry.text
             for entry in self.store.names(concept)
@@ -184,17 +197,15 @@ class Linker:
     def _is_named(self, concept: str, document: Document) -> bool:
         """Whether the text holds all words of a full name of the concept."""
         return any(
-            len(stems := set(tokens.bag(tokens.name_words(name)).split(" "))) > 1
-            and stems <= document.stems
+            len(stems := _stems(name)) > 1 and stems <= document.stems
             for name in self._full_names(concept)
         )
 
-    def _candidate(self, entry: Entry, how: How, factor: float) -> Candidate | None:
+    def _match(self, entry: Entry, how: How, factor: float) -> Match | None:
         concept = self.store.concept(entry.code)
         if not self.is_usable(concept):
             return None
-        score = _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor
-        return Candidate(concept, entry.text, score, how, entry.source)
+        return concept, _SCORES[how] * _SCOPE_FACTOR[entry.scope] * factor, entry, how
 
     def prepare(self) -> None:
         """Makes the index of near names, and holds a vocabulary of some size in memory.
@@ -229,7 +240,7 @@ class Linker:
             )
         )
 
-    def _near(self, readings: Sequence[Reading], floor: float) -> Iterator[Candidate]:
+    def _near(self, readings: Sequence[Reading], floor: float) -> Iterator[Match]:
         if self._near_names is None:
             return
         for reading in readings:
@@ -238,9 +249,15 @@ class Linker:
             for score, name in self._near_names.of(tokens.name_words(reading.text), floor):
                 for entry in self.store.by_form(tokens.digest(name)):
                     if not tokens.is_acronym(entry.text) and (
-                        candidate := self._candidate(entry, "near", score)
+                        match := self._match(entry, "near", score)
                     ):
-                        yield candidate
+                        yield match
+
+
+@lru_cache(1 << 14)
+def _stems(name: str) -> frozenset[str]:
+    """The words of a name as a document holds them."""
+    return frozenset(tokens.bag(tokens.name_words(name)).split(" "))
 
 
 def _letters(acronym: str) -> str:
@@ -249,6 +266,3 @@ def _letters(acronym: str) -> str:
 
 def _tied(one: Candidate, other: Candidate) -> bool:
     return one.source == other.source and abs(one.score - other.score) < 1e-4
-
-
-_NONE = Candidate("", "", 0.0, "near")
