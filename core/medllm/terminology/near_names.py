@@ -17,7 +17,7 @@ from medllm.terminology.grams import GramWeights
 from medllm.terminology.sense_parts import contradict, same_sense_parts
 from medllm.terminology.stem_index import StemIndex, stems_of
 
-CANDIDATES = 6
+CANDIDATES = 5
 """Names whose letters and words are compared."""
 SURPRISE = 0.2
 """How far the trigrams' cosine exceeds what shared stems and letters foretell, at most."""
@@ -47,7 +47,7 @@ class NearNames:
     """The forms of a vocabulary's names, searched for what looks like a mention."""
 
     def __init__(self, forms: Iterable[str]) -> None:
-        """Indexes forms of names, each once; about 150 bytes a name."""
+        """Indexes forms of names, each once; about 100 bytes a name beside the forms."""
         self._index = StemIndex(form for form in forms if form)
         self._grams = GramWeights(self._index.names)
 

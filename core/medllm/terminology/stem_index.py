@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from medllm.terminology import tokens
 from medllm.terminology.like_words import LikeWords
 
-LOOKED_THROUGH = 1000
+LOOKED_THROUGH = 500
 """Names that one look-up reads."""
 LEAST_SHARE = 0.35
+"""Least share of the weight of both names' stems; what has less is nearly never near."""
 WIDTH = 8
 """Stems by which a name is put in order, its rarest."""
 
@@ -28,7 +29,7 @@ class StemIndex:
     """Stems of names -> numbers of names."""
 
     def __init__(self, forms: Iterable[str]) -> None:
-        """Indexes `forms` (of names, each once); about 60 bytes a name beside the form itself."""
+        """Indexes `forms` (of names, each once); about 100 bytes a name beside the forms."""
         self.names = sorted(forms, key=len)
         stems = [stems_of(form.split()) for form in self.names]
         counts = Counter(stem for row in stems for stem in row)
