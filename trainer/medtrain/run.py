@@ -108,12 +108,12 @@ def _first_process_first() -> Iterator[None]:
 def _make_ready() -> None:
     """Threads, memory and silence for a training."""
     _quiet()
-    import torch
-
     from medtrain import training
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // _processes_here()))
     training.keep_freed_memory()
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // _processes_here()))
 
 
 def _processes_here() -> int:

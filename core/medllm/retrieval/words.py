@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from medllm.terminology import tokens
+from medllm.terminology.normalise import GREEK
 
 LONGEST = 40
 """Characters of a word; longer ones are data, not words."""
@@ -67,8 +68,9 @@ def terms(text: str) -> list[str]:
 
 @lru_cache(1 << 18)
 def term(word: str) -> str:
-    """The stem of one word, "" for a stop word."""
+    """The stem of one word, "" for a stop word; a Greek letter is its name."""
     folded = tokens.folded(word)
+    folded = GREEK.get(folded, folded)
     if folded in STOP_WORDS or len(folded) > LONGEST:
         return ""
     bare = tokens.singular(folded)

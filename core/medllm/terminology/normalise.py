@@ -6,7 +6,7 @@ import unicodedata
 # haemo-, anaem-, oedema, oesophagus, oestrogen, foetus, coeliac, -rrhoea, -pnoea; not "does".
 _BRITISH = re.compile(r"(?<=[^aeiou])ae(?=[a-z])|oe(?=dem|soph|str|tus|tal|liac|a$)")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_GREEK = dict(
+GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρστυφχψω",
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
@@ -14,6 +14,7 @@ _GREEK = dict(
         strict=True,
     )
 )
+"""Letters, small, and their names."""
 _GREEK_LETTER = re.compile(r"(?<![^\W\d_])[α-ρσ-ωΑ-ΡΣ-Ω](?![^\W\d_])")
 """One that is no letter of a longer word: of β-blocker and α1, not of μg."""
 
@@ -25,7 +26,7 @@ def words(text: str) -> list[str]:
     """
     plain = unicodedata.normalize("NFKC", text)
     if not plain.isascii():
-        plain = _GREEK_LETTER.sub(lambda m: f" {_GREEK[m.group().lower()]} ", plain)
+        plain = _GREEK_LETTER.sub(lambda m: f" {GREEK[m.group().lower()]} ", plain)
     return [word.replace("’", "'") for word in _WORD.findall(plain)]
 
 

@@ -15,6 +15,7 @@ from medllm.retrieval.index import Index
         ("carcinoma of the lung", "Lung cancer"),
         ("pharyngeal disorder", "Throat disorders"),
         ("stones in the bladder", "Bladder stones"),
+        ("α-thalassemia", "Alpha thalassemia"),
     ],
 )
 def test_names_of_the_same_words_meet(asked: str, borne: str) -> None:
