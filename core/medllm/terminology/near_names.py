@@ -54,6 +54,9 @@ class NearNames:
     def of(self, words: Sequence[str], floor: float) -> list[tuple[float, str]]:
         """Forms with a likeness of at least `floor`, the likest first, and their likeness.
 
+        It is 0 to 1: the letters in any order of the words, the shared stems and the trigrams'
+        cosine, weighted, lowered where a number differs or words stand against each other.
+
         Args:
             words: of the mention, folded.
             floor: 0 to 1; the higher, the sooner a form is given up.
@@ -83,13 +86,6 @@ def wording(name: str) -> Wording:
     stems = stems_of(words)
     numbers = frozenset(filter(_DIGIT.search, stems)) if _DIGIT.search(name) else _NO_NUMBERS
     return Wording(words, " ".join(sorted(words)), stems, numbers)
-
-
-def likeness(mine: Wording, theirs: Wording, cosine: float) -> float:
-    """0 to 1: the trigrams' cosine, the letters in any order of words, and numbers that differ."""
-    letters = fuzz.ratio(mine.letters, theirs.letters) / 100
-    score = _OF_LETTERS * letters + _OF_WORDS * _shared(mine, theirs) + _OF_COSINE * cosine
-    return score * _doubt(mine, theirs)
 
 
 def _shared(mine: Wording, theirs: Wording) -> float:

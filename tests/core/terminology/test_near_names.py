@@ -1,9 +1,8 @@
 """Near names: none above the floor is missed or said to be likelier than it is."""
 
 import pytest
-from medllm.terminology import near_names, tokens
-from medllm.terminology.grams import GramWeights
-from medllm.terminology.near_names import NearNames, likeness, wording
+from medllm.terminology import near_names
+from medllm.terminology.near_names import NearNames
 
 NAMES = [
     "breast cancer", "cystic fibrosis", "mucoviscidosis", "myotonic dystrophy type 1",
@@ -18,17 +17,27 @@ NAMES = [
     ["mucovisidosis", "hyperkalemia", "dystrophy type 2", "pits of the lip", "muscular distrophy"],
 )
 def test_near_names_are_those_above_the_floor(mention: str, floor: float) -> None:
-    words = mention.split()
-    weights, mine = GramWeights(NAMES), wording(mention)
-    found = NearNames(NAMES).of(words, floor)
-    whole = {
-        name: likeness(mine, wording(name), weights.cosine(tokens.form(words), name))
-        for name in NAMES
-    }
-    assert [score for score, _ in found] == sorted((score for score, _ in found), reverse=True)
-    assert all(score == pytest.approx(whole[name]) and score >= floor for score, name in found)
-    if floor >= 0.6:
-        assert {name for _, name in found} == {n for n, score in whole.items() if score >= floor}
+    """Giving up early changes nothing of what is near enough."""
+    near = NearNames(NAMES)
+    whole = near.of(mention.split(), 0.0)
+    found = near.of(mention.split(), floor)
+    assert found == [(score, name) for score, name in whole if score >= floor]
+    assert whole == sorted(whole, reverse=True) and all(0 < score < 1 for score, _ in whole)
+
+
+@pytest.mark.parametrize(
+    ("mention", "nearer", "other"),
+    [
+        ("myotonic dystrophy type 1", "myotonic dystrophy type 1", "muscular dystrophy"),
+        ("myotonic dystrophi type 2", "muscular dystrophy", "myotonic dystrophy type 1"),
+        ("hyperkalemic periodic paralysis", "", "hypokalemic periodic paralysis"),
+    ],
+)
+def test_other_numbers_and_opposed_words_are_not_near(
+    mention: str, nearer: str, other: str
+) -> None:
+    scores = {name: score for score, name in NearNames(NAMES).of(mention.split(), 0.0)}
+    assert scores.get(nearer, 0.6) > scores.get(other, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -198,14 +198,15 @@ def test_linking_of_cards_and_of_the_published_corpus() -> None:
 
 
 def test_linking_offers_what_the_linker_proposes(tmp_path: Path) -> None:
+    """A made-up part of the body, so that the built-in vocabulary proposes nothing of its own."""
     (tmp_path / "corpus.txt").write_text(
-        "1|t|Colon cancer runs in families.\n1|a|Cancer of the colon was found in two.\n"
-        "1\t0\t12\tColon cancer\tSpecificDisease\tD003110\n"
-        "1\t31\t50\tCancer of the colon\tSpecificDisease\tD003110\n"
+        "1|t|Quorl cancer runs in families.\n1|a|Cancer of the quorl was found in two.\n"
+        "1\t0\t12\tQuorl cancer\tSpecificDisease\tD003110\n"
+        "1\t31\t50\tCancer of the quorl\tSpecificDisease\tD003110\n"
     )
     names = tmp_path / "names.csv"
     names.write_text(
-        "id,name,synonyms\nMESH:D003110,colon cancer,\nMESH:D000001,bowel polyp,colon cancer\n"
+        "id,name,synonyms\nMESH:D003110,quorl cancer,\nMESH:D000001,bowel polyp,quorl cancer\n"
     )
     compiler.add(names, store=tmp_path / "vocabulary.sqlite3")
     task = named("linking")
@@ -213,7 +214,7 @@ def test_linking_offers_what_the_linker_proposes(tmp_path: Path) -> None:
     first = samples["1-1"]
     assert first.facts["linked"] == 1.0
     options = [line[3:] for line in first.prompt.split("\n") if line[1:3] == ". "]
-    assert options == ["bowel polyp", "Cancer of the colon"]
+    assert options == ["bowel polyp", "Cancer of the quorl"]
     assert first.gold == "B"
     judged = task.judge(first, Answer(scores=(-0.1,) * len(first.choices)))
     assert judged.values["linked"] == 1.0
