@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from medllm import card as cards
@@ -11,8 +12,8 @@ from medllm import confidence, fidelity, prompts
 from medllm.card import Card
 from medllm.engines.protocol import Done, Engine, ModelInfo, Request, Token
 from medllm.errors import CardError, EngineError, UsageError
-from medllm.reference import ReferenceCard, builtin_cards
-from medllm.terminology.resolver import Resolution, Resolver
+from medllm.reference import ReferenceCard
+from medllm.terminology.resolver import Resolution, Resolver, builtin_resolver
 
 Source = Literal["reference", "model", "none"]
 
@@ -131,7 +132,11 @@ class Assistant:
         """Further answers drawn by other seeds, so that confidence can go by agreement too."""
         self.load_ms = 0.0
         """Set by whoever loads the engine; told in each answer."""
-        self._resolver = Resolver(builtin_cards() if reference is None else reference)
+        self._reference = reference
+
+    @cached_property
+    def _resolver(self) -> Resolver:
+        return builtin_resolver() if self._reference is None else Resolver(self._reference)
 
     def resolve(self, question: str) -> Resolution:
         """Which card a question names, without asking the model."""

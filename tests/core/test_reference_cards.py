@@ -8,6 +8,7 @@ import pytest
 from medeval.readability import flesch_kincaid_grade
 from medllm import card
 from medllm.reference import ReferenceCard, Speciality, builtin_cards
+from medllm.terminology.lexicon import builtin_lexicon
 from medllm.terminology.normalise import key
 
 from tests import public_data
@@ -25,6 +26,7 @@ COUNTS = {
     ("diagnostic test", "train"): 15,
     ("diagnostic test", "test"): 7,
 }
+DONE_OR_USED = ("PROC", "CHEM", "DEVI")
 DOSE = re.compile(r"\b\d+(?:[.,]\d+)?\s?(?:mg|mcg|µg|g|ml|mL|l|L|units?|IU|tablets?|drops?|%)\b|%")
 CITATION = re.compile(
     r"https?://|\bdoi\b|\bet al\.|\b(?:19|20)\d\d\b|according to|(?:a|one|recent) stud(?:y|ies) ",
@@ -45,6 +47,18 @@ def test_the_fields_of_medicine_are_all_there() -> None:
     fields = Counter(c.speciality for c in CARDS)
     assert set(fields) == set(get_args(Speciality))
     assert sum(count >= 10 for count in fields.values()) >= 12
+
+
+def test_a_share_of_them_are_tests_procedures_and_drugs() -> None:
+    """By category, or by the semantic group of the lexicon's concept."""
+    groups = {
+        code.removeprefix("MED:"): concept.group
+        for concept in builtin_lexicon().concepts.values()
+        for code in (concept.id, *concept.references)
+        if code.startswith("MED:")
+    }
+    told = [c for c in CARDS if c.category == "diagnostic test" or groups.get(c.id) in DONE_OR_USED]
+    assert len(told) >= 150
 
 
 def test_ids_and_names_are_unique() -> None:

@@ -3,9 +3,9 @@
 import pytest
 from medllm.reference import builtin_cards
 from medllm.terminology.normalise import key, sentence_case, words
-from medllm.terminology.resolver import Resolver
+from medllm.terminology.resolver import Resolver, builtin_resolver
 
-RESOLVER = Resolver(builtin_cards())
+RESOLVER = builtin_resolver()
 EVERYDAY = ("hit me", "ed called me")
 # Without the opposite of some terms, which must not be taken for each other.
 FEWER = Resolver(card for card in builtin_cards() if card.split != "extra")
@@ -29,6 +29,9 @@ FEWER = Resolver(card for card in builtin_cards() if card.split != "extra")
         ("tell me about the heart", "term", "Heart"),
         ("what does hit stand for", "abbreviation", "Heparin-induced thrombocytopenia"),
         ("tell me about HIT", "abbreviation", "Heparin-induced thrombocytopenia"),
+        ("What is a leaky mitral valve?", "synonym", "Mitral regurgitation"),  # by the lexicon
+        ("acne inversa", "synonym", "Hidradenitis suppurativa"),
+        ("What is falling sickness?", "synonym", "Epilepsy"),
         ("hypertention", "fuzzy", "Hypertension"),
         ("What is atherosclerosos?", "fuzzy", "Atherosclerosis"),
         ("What is β-thalassaemia?", "term", "Beta-thalassemia"),

@@ -5,14 +5,16 @@ So a name counts when the question is built around it, with nothing but the word
 of asking beside it; anything else is offered as a nearest term and left to the reader.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import DamerauLevenshtein
 
-from medllm.reference import ReferenceCard
+from medllm.reference import ReferenceCard, builtin_cards
+from medllm.terminology.lexicon import builtin_lexicon
 from medllm.terminology.normalise import fold, key, words
 from medllm.terminology.sense_parts import same_sense_parts
 
@@ -97,7 +99,11 @@ class _Span:
 class Resolver:
     """Looks up names of cards in questions."""
 
-    def __init__(self, cards: Iterable[ReferenceCard]) -> None:
+    def __init__(
+        self, cards: Iterable[ReferenceCard], others: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Takes the cards, and further names of them by card id, which count least."""
+        cards = tuple(cards)
         self._names: dict[str, _Name] = {}
         for card in cards:
             self._add(card.term, _Name(card, "term"))
@@ -105,6 +111,9 @@ class Resolver:
                 self._add(synonym, _Name(card, "synonym"))
             if card.abbreviation:
                 self._add(card.abbreviation, _Name(card, "abbreviation"))
+        for card in cards:
+            for other in (others or {}).get(card.id, ()):
+                self._add(other, _Name(card, "synonym"))
         self._longest = max((name.count(" ") + 1 for name in self._names), default=0)
         self._long_names = [name for name in self._names if len(name) >= FUZZY_LENGTH]
 
@@ -182,6 +191,19 @@ class Resolver:
         )
         by_name = [self._names[name].card.term for name, _, _ in ranked]
         return tuple(dict.fromkeys([*inside, *by_name]))[:3]
+
+
+@cache
+def builtin_resolver() -> Resolver:
+    """Over the built-in cards, with the everyday and older names that the lexicon has for them."""
+    cards = {card.id: card for card in builtin_cards()}
+    others: dict[str, tuple[str, ...]] = {}
+    for concept in builtin_lexicon().concepts.values():
+        for code in (concept.id, *concept.references):
+            card = cards.get(code.removeprefix("MED:")) if code.startswith("MED:") else None
+            if card and key(concept.name) in map(key, card.names()):
+                others[card.id] = (*others.get(card.id, ()), *concept.synonyms)
+    return Resolver(cards.values(), others)
 
 
 def _reads_as_short(said: Sequence[str], folded: Sequence[str], start: int, end: int) -> bool:
