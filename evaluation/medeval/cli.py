@@ -50,7 +50,7 @@ def tuning(
     guard.install()
     total = sum(
         count * len(tuning_table.questions(split, limit))
-        for split, count in (("test", 4), ("train", 1))
+        for split, count in (("test", 4), ("train", 1), ("extra", 1))
     )
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("asking", total=total)

@@ -44,6 +44,19 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """How near answers came to their cards: ROUGE-L."""
+
+    median: float
+    tenth: float
+    """The tenth percentile."""
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.median:.3f} ({self.tenth:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
 class TuningTable:
     """The figures of the table."""
 
@@ -51,10 +64,8 @@ class TuningTable:
     free_tuned: Share
     held_base: Share
     held_tuned: Share
-    rouge_median: float
-    rouge_tenth: float
-    """The tenth percentile of ROUGE-L."""
-    rouge_total: int
+    train: Content
+    extra: Content
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -70,20 +81,27 @@ class TuningTable:
                 f"cards | {self.free_base} | {self.free_tuned} |",
                 f"| format adherence, with grammar, the same questions | {self.held_base} "
                 f"| {self.held_tuned} |",
-                f"| ROUGE-L against the card, {self.rouge_total} questions on the train cards, "
-                f"no grammar: median (tenth percentile) | | {self.rouge_median:.3f} "
-                f"({self.rouge_tenth:.3f}) |",
+                f"| ROUGE-L against the card, {self.train.total} questions on the train cards, "
+                f"no grammar: median (tenth percentile) | | {self.train} |",
+                f"| the same, {self.extra.total} questions on the extra cards | | {self.extra} |",
             ]
         )
 
 
 def questions(split: str, limit: int = 0) -> list[Asked]:
-    """Five questions a card of the split; with a limit, an even spread over cards and phrasings."""
+    """Five questions a card of the split, one of the many of the split extra, phrased in turn.
+
+    With a limit, an even spread over cards and phrasings.
+    """
+    cards = [entry for entry in builtin_cards() if entry.split == split]
+    phrased = [
+        PHRASINGS if split != "extra" else PHRASINGS[number % len(PHRASINGS) :][:1]
+        for number in range(len(cards))
+    ]
     asked = [
         Asked(entry, phrasing.format(name=sentence_case(entry.term)))
-        for entry in builtin_cards()
-        if entry.split == split
-        for phrasing in PHRASINGS
+        for entry, phrasings in zip(cards, phrased, strict=True)
+        for phrasing in phrasings
     ]
     if not limit or limit >= len(asked):
         return asked
@@ -109,22 +127,25 @@ def measure(
     Raises:
         EngineError: an engine broke; the answers until then are kept.
     """
-    form, content = questions("test", limit), questions("train", limit)
+    form = questions("test", limit)
     with AnswerStore(out) as store:
 
         def said(model: Path, asked: Sequence[Asked], grammar: bool) -> list[str]:
             return _answers(store, model, asked, grammar, advance)
 
-        texts = said(tuned, content, False)
-        scores = sorted(rouge_l(t, a.card.text) for t, a in zip(texts, content, strict=True))
+        def kept(split: str) -> Content:
+            asked = questions(split, limit)
+            texts = said(tuned, asked, False)
+            scores = sorted(rouge_l(t, a.card.text) for t, a in zip(texts, asked, strict=True))
+            return Content(median(scores), scores[len(scores) // 10], len(scores))
+
         return TuningTable(
             free_base=_share(said(base, form, False)),
             free_tuned=_share(said(tuned, form, False)),
             held_base=_share(said(base, form, True)),
             held_tuned=_share(said(tuned, form, True)),
-            rouge_median=median(scores),
-            rouge_tenth=scores[len(scores) // 10],
-            rouge_total=len(scores),
+            train=kept("train"),
+            extra=kept("extra"),
         )
 
 
