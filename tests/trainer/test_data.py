@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from medllm import run_record
-from medllm.errors import UsageError
+from medllm.errors import DataError, UsageError
 from medllm.prompts import SYSTEM
 from medtrain import data
 from medtrain import recipe as recipes
@@ -88,3 +88,29 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     for look in (data.of_run, lambda r, n, _: data.glance(r, n, 5)):
         with pytest.raises(UsageError, match="There is no data at"):
             look(recipe("terminology-mistral"), tmp_path / "none.jsonl", tmp_path / "out")
+
+
+def test_a_file_without_an_example_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "empty.jsonl"
+    file.write_text("\n  \n")
+    with pytest.raises(DataError, match=r"empty\.jsonl holds no example\."):
+        data.of_run(recipe("flashcards-llama3"), file, tmp_path / "out")
+
+
+def test_rows_without_an_answer_are_told_with_their_reader_and_file(tmp_path: Path) -> None:
+    file = tmp_path / "other.jsonl"
+    file.write_text('{"question": "Which?", "opa": "a", "opb": "b", "opc": "c", "opd": "d"}\n')
+    chosen = recipe("flashcards-llama3", "data.reader=medmcqa", f"data.path={file}", "data.also=[]")
+    with pytest.raises(DataError, match=r"reader medmcqa finds nothing to learn in .*other\.jsonl"):
+        data.glance(chosen, None, 5)
+    with pytest.raises(DataError, match=r"nothing is left to learn: no answer was found in them\."):
+        data.of_run(chosen, None, tmp_path / "out")
+
+
+@pytest.mark.parametrize("spoken", ["5", '"hello"', '[{"from": ["a"], "value": "b"}]'])
+def test_a_chat_that_is_none_is_told_by_its_line(spoken: str, tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text(f'{{"conversations": {spoken}}}\n')
+    chosen = recipe("flashcards-llama3", "data.reader=chat", f"data.path={file}", "data.also=[]")
+    with pytest.raises(DataError, match=r"chats\.jsonl, line 1: .*messages?\b"):
+        data.glance(chosen, None, 5)

@@ -273,6 +273,16 @@ def test_out_of_memory_names_settings_that_take_less(error: Exception, tmp_path:
     assert training.foresee(RuntimeError("shapes differ"), tmp_path, str) is None
 
 
+def test_what_was_refused_before_its_first_step_can_be_mended(place: Path, tmp_path: Path) -> None:
+    out, data = tmp_path / "run", place / "records.jsonl"
+    with pytest.raises(TrainingError, match="longer than 16 tokens"):
+        runs.run(recipe_of(place, "clinical-llama2", "train.max_length=16"), out, data)
+    tiny_runs.train(recipe_of(place, "clinical-llama2", "train.max_steps=1"), out, data)
+    other = recipe_of(place, "clinical-llama2", "train.max_steps=2")
+    with pytest.raises(UsageError, match="holds a run with other settings"):
+        runs.run(other, out, data)
+
+
 def test_the_data_must_be_there(place: Path, tmp_path: Path) -> None:
     recipe = recipe_of(place, "terminology-mistral")
     with pytest.raises(UsageError, match="There is no data at"):

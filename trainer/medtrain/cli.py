@@ -86,7 +86,9 @@ def check(
     network.close_unless_needed(chosen, data)
     options.need_training_packages()
     from medtrain import check as checks
+    from medtrain import silence
 
+    silence.libraries()
     wrong = 0
     for finding in checks.check(chosen, data):
         wrong += finding.problem is not None

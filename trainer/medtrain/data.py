@@ -7,11 +7,13 @@ from random import Random
 from typing import Any
 
 from medllm import files
-from medllm.errors import UsageError
+from medllm.errors import DataError, UsageError
 
 from medtrain import examples
 from medtrain.examples import Example, Prepared
 from medtrain.settings import DataSettings, Recipe, TuningRecipe
+
+_A_LINE = "A line has prompt and completion, or messages."
 
 
 def of_run(recipe: TuningRecipe, named: Path | None, out: Path) -> Prepared:
@@ -60,6 +62,12 @@ def glance(recipe: TuningRecipe, named: Path | None, most: int) -> Prepared:
             replace(example, prompt=examples.with_system(example.prompt, settings.system))
             for example in islice(found, most)
         ]
+    if not read:
+        place = settings.path or "its data"
+        raise DataError(
+            f"The reader {settings.reader} finds nothing to learn in {place}.",
+            "Is it another data set's file, or one without answers?",
+        )
     return Prepared(read, [], {})
 
 
@@ -106,6 +114,8 @@ def _on_file(recipe: TuningRecipe, file: Path | None) -> TuningRecipe:
 def _split(recipe: TuningRecipe, file: Path) -> Prepared:
     """The examples of a file, parted by document."""
     read = list(examples.read_lines(file))
+    if not read:
+        raise DataError(f"{file} holds no example.", _A_LINE)
     documents = sorted({example.document for example in read})
     Random(recipe.seed).shuffle(documents)
     kept = set(documents[: round(len(documents) * recipe.data.validation)])

@@ -34,12 +34,11 @@ def estimate(
     network.close_unless_needed(loaded, data)
     options.need_training_packages()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import transformers
-
+    from medtrain import silence
     from medtrain.estimate import estimate as estimates
     from medtrain.estimate import fitting, machines
 
-    transformers.logging.set_verbosity_error()
+    silence.libraries()
     chosen = estimates.check_kind(loaded)
     machine = machines.named(device)
     texts = estimates.texts_of(chosen, data)

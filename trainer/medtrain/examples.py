@@ -98,11 +98,7 @@ def read_lines(file: Path) -> Iterator[Example]:
         if not line.strip():
             continue
         where = f"{file}, line {number}"
-        try:
-            content = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{where}: this is not JSON ({error}).") from error
-        yield parse(content, where, file.stem)
+        yield parse(rows.parse(line, where), where, file.stem)
 
 
 def parse(content: Any, where: str, source: str = "") -> Example:
@@ -161,28 +157,31 @@ def _turns(content: dict[str, Any], where: str) -> tuple[list[Message], str]:
         )
     completion = content["completion"]
     if not isinstance(completion, str):
-        answer = messages(completion, where)
+        answer = messages(completion, where, "completion")
         if len(answer) != 1 or answer[0]["role"] != "assistant":
             raise DataError(f"{where}: the completion is not one answer of the assistant.")
         completion = answer[0]["content"]
     prompt = content["prompt"]
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}], completion
-    return messages(prompt, where), completion
+    return messages(prompt, where, "prompt"), completion
 
 
-def messages(content: Any, where: str) -> list[Message]:
+def messages(content: Any, where: str, column: str = "messages") -> list[Message]:
     """The turns of a chat.
 
     Args:
         content: what stands where they should.
         where: file and line, for messages.
+        column: in which they stand.
 
     Raises:
         DataError: they are not turns with a role and a content.
     """
     if not isinstance(content, list):
-        raise DataError(f"{where}: the messages are not a list.")
+        is_chat = column in ("messages", "conversations")
+        wanted = "no list of messages" if is_chat else "neither a text nor a list of messages"
+        raise DataError(f"{where}: {column!r} is {wanted}.")
     read: list[Message] = []
     for message in content:
         role = message.get("role") if isinstance(message, dict) else None

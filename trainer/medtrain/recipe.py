@@ -85,7 +85,7 @@ def _text(recipe: str) -> str:
 def _apply(content: dict[str, Any], override: str) -> None:
     key, sign, value = override.partition("=")
     if not sign or not key:
-        raise UsageError(f"--set {override} is not of the form KEY=VALUE.", "Try tune.epochs=3.")
+        raise UsageError(f"--set {override} is not of the form KEY=VALUE.", "Try lora.r=16.")
     *groups, last = key.split(".")
     for group in groups:
         if content.get(group) is None:

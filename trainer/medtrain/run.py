@@ -12,7 +12,7 @@ from medllm import files, paths, run_record
 from medllm.errors import UsageError
 from medllm.run_record import RunRecord
 
-from medtrain import bases, data, network, scratch
+from medtrain import bases, data, network, scratch, silence
 from medtrain.settings import Recipe, ScratchRecipe, TuningRecipe
 
 _ENVIRONMENT = {
@@ -37,7 +37,8 @@ def run(recipe: Recipe, out: Path, named: Path | None = None) -> RunRecord:
         The finished record; at once if the run was finished before.
 
     Raises:
-        UsageError: another run lies in `out`, or data is named that would not be looked at.
+        UsageError: another run that has learned something lies in `out`, or data is named that
+            would not be looked at.
         InterruptedRunError: Ctrl-C; the same command goes on.
     """
     started = time.monotonic()
@@ -124,12 +125,13 @@ def _begin(recipe: Recipe, out: Path, inputs: dict[str, str], place: dict[str, s
     settings = recipe.in_force()
     if (out / run_record.NAME).is_file():
         record = run_record.read(out)
-        if (record.settings, record.inputs) != (settings, inputs):
+        if (record.settings, record.inputs) == (settings, inputs):
+            return record
+        if record.stage != "train" or record.finished or _has_learned(out):
             raise UsageError(
                 f"{out} holds a run with other settings or other data.",
                 "Name another folder with --out, or remove that one.",
             )
-        return record
     record = RunRecord(
         stage="train",
         recipe=recipe.name,
@@ -144,6 +146,12 @@ def _begin(recipe: Recipe, out: Path, inputs: dict[str, str], place: dict[str, s
     if is_first():
         record.write(out)
     return record
+
+
+def _has_learned(out: Path) -> bool:
+    """Whether a run came to its first checkpoint; one that was refused before did not."""
+    checkpoints = any((out / "work").rglob("checkpoint-*"))
+    return checkpoints or any(not file.is_symlink() for file in out.glob("*/*.safetensors"))
 
 
 def _end(record: RunRecord, logs: dict[str, Any], out: Path, started: float) -> None:
@@ -191,19 +199,9 @@ _FIGURES = (
 def _quiet() -> None:
     """Nothing is fetched and nothing but the progress is printed."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import logging
-    import warnings
-
-    import datasets
     import huggingface_hub.constants
-    import transformers
 
     # What was fetched is here by now; both are read at import.
     huggingface_hub.constants.HF_HUB_OFFLINE = True
     huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
-    datasets.disable_progress_bars()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    # It tells of kernels for processors that it does not need.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"torch\..*|trl\..*|transformers\..*|peft\..*")
+    silence.libraries()

@@ -1,5 +1,6 @@
 """What both stages of training share: TRL's trainer, set up, watched, stopped and resumed."""
 
+import json
 import math
 import shutil
 import signal
@@ -82,11 +83,19 @@ def last_checkpoint(folder: Path) -> Path | None:
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     while found:
         newest = found.pop()
-        # The trainer writes this file last.
-        if (newest / "trainer_state.json").is_file():
+        if _is_whole(newest):
             return newest
-        shutil.rmtree(newest)
+        shutil.rmtree(newest, ignore_errors=True)  # another process may do so too
     return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether the file that the trainer writes last is there to its end; a full disk cuts it."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 @contextmanager

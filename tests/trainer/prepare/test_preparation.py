@@ -218,9 +218,9 @@ def test_copies_are_of_training_examples_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("", "Of 0 rows nothing is left to learn"),
+        ("", r"There is not one row in .*x\.jsonl"),
         ('{"prompt": "", "completion": "x"}\n', r"x\.jsonl, line 1: the prompt is empty"),
-        ('{"prompt": "<br>", "completion": "x"}\n', "Of 1 rows nothing is left to learn: 1 empty"),
+        ('{"prompt": "<br>", "completion": "x"}\n', r"Of 1 rows nothing is left to learn: 1 empty\."),
         ('{"prompt": "a", "completion": "b"}\n{"prompt": \n', r"x\.jsonl, line 2: this is not JSON"),
         ('{"question": "a"}\n', r"x\.jsonl, line 1: there is no 'prompt', only question"),
     ],

@@ -58,8 +58,12 @@ def test_items_know_their_lines(tmp_path: Path) -> None:
     [
         ("x.json", '[\n{"a": 1},\n{"a": 2', r"x\.json, line 3: this is not JSON"),
         ("x.json", '[\n{"a": 1}\n{"a": 2}]', r"line 3: this is not JSON \(, should stand here"),
+        ("x.json", '[\n{"a": 1},\n{"a":\n2,}]', r"line 4: this is not JSON \([^)]*\)\."),
+        ("x.json", "[" * 200_000, r"line 1: this is not JSON"),
         ("x.json", "nothing", "an array or an object should begin here"),
         ("x.jsonl", '{"a": 1}\n{"a": \n', r"x\.jsonl, line 2: this is not JSON"),
+        ("x.jsonl", '{"a": 1}\n{"a" 2}\n', r"line 2: this is not JSON \(.*, column 6\)\."),
+        ("x.jsonl", '{"a": ' + "[" * 200_000, r"x\.jsonl, line 1: this JSON can't be read"),
         ("x.jsonl", '{"a": 1}\n[2]\n', r"x\.jsonl, line 2: this is not a JSON object"),
         ("x.jsonl", b'{"a": 1}\n{"a": "\xff"}\n', r"x\.jsonl, line 2 is not UTF-8"),
         ("x.csv", "a,b\n1,2\n1\n", r"x\.csv, line 3: there are more or fewer columns"),

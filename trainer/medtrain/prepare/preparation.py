@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -88,7 +89,7 @@ def prepare(
         _finish(plan, sizes, engine_, view)
         figures = statistics.gather(plan, sizes, marks)
         if not figures.examples["train"]:
-            raise _nothing_left(figures)
+            raise _nothing_left(plan, figures)
         _join(plan, len(sizes), out, augmented or out)
     figures.tokens = statistics.tokens(out / examples.TRAIN, recipe, figures.examples["train"])
     evaluation = {k: v for k, v in record.inputs.items() if k.startswith("evaluation/")}
@@ -223,13 +224,18 @@ def _join(plan: Plan, count: int, out: Path, augmented: Path) -> None:
                     shutil.copyfileobj(part, whole, 1 << 20)
 
 
-def _nothing_left(figures: statistics.Figures) -> DataError:
-    removed = figures.record()
-    why = [f"{number:,} {name}" for name, number in removed["removed"].items()]
-    why += [f"{number:,} {name} duplicates" for name, number in removed["duplicates"].items()]
+def _nothing_left(plan: Plan, figures: statistics.Figures) -> DataError:
     rows = sum(of.rows for of in figures.sources)
+    if not rows:
+        places = ", ".join(source.path or source.reader for source in plan.sources())
+        return DataError(f"There is not one row in {places}.", "Look at the data.")
+    removed = figures.record()
+    counts = Counter(removed["removed"])
+    counts.update({f"{name} duplicates": n for name, n in removed["duplicates"].items()})
+    why = [f"{number:,} {name}" for name, number in counts.items() if number]
+    told = ", ".join(why) or "no answer was found in them"
     return DataError(
-        f"Of {rows:,} rows nothing is left to learn: {', '.join(why) or 'none has an answer'}.",
+        f"Of {rows:,} rows nothing is left to learn: {told}.",
         "Look at the data and at data.share, data.validation and data.longest.",
     )
 

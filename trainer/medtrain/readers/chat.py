@@ -26,11 +26,14 @@ class Chat(Reader):
         """An example for each answer."""
         content = row.read()
         spoken = content.get("messages")
+        column = "messages"
         if spoken is None and "conversations" in content:
-            spoken = [self._turn(turn) for turn in content["conversations"]]
-        if spoken is None:
+            spoken, column = content["conversations"], "conversations"
+            if isinstance(spoken, list):
+                spoken = [self._turn(turn) for turn in spoken]
+        elif spoken is None:
             row.field(content, "messages")
-        found = messages(spoken, row.where)
+        found = messages(spoken, row.where, column)
         document = str(content.get("id") or text_id("\n".join(t["content"] for t in found)))
         for prompt, answer in turns.answers(found):
             yield self.example(prompt, answer, document, "dialogue")
@@ -38,7 +41,8 @@ class Chat(Reader):
     def _turn(self, turn: Any) -> Any:
         if not isinstance(turn, dict) or "from" not in turn:
             return turn
-        return {"role": _SPEAKERS.get(turn["from"], turn["from"]), "content": turn.get("value")}
+        speaker = str(turn["from"])
+        return {"role": _SPEAKERS.get(speaker, speaker), "content": turn.get("value")}
 
 
 READER = Chat

@@ -84,10 +84,13 @@ class _Cursor:
         while True:
             try:
                 value, end = self._decode(self._text, self._at)
-            except ValueError as error:
+            except json.JSONDecodeError as error:
                 if not self._more():
-                    raise self._broken(str(error)) from error
+                    self._at = error.pos
+                    raise self._broken(error.msg) from error
                 continue
+            except (ValueError, RecursionError) as error:
+                raise self._broken(str(error)) from error
             # A number may go on in the next piece, its point or exponent may be here already.
             if self._text[end : end + 1] in _AFTER or not self._more():
                 self._at = end

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,10 +37,7 @@ class Row:
         """
         content = self.content
         if isinstance(content, str):
-            try:
-                content = json.loads(content)
-            except ValueError as error:
-                raise DataError(f"{self.where}: this is not JSON ({error}).") from error
+            content = parse(content, self.where)
         if not isinstance(content, dict):
             raise DataError(f"{self.where}: this is not a JSON object.")
         return content
@@ -56,6 +54,25 @@ class Row:
             return default
         there = ", ".join(map(str, list(content)[:8])) or "nothing"
         raise DataError(f"{self.where}: there is no {name!r}, only {there}.")
+
+
+def parse(line: str, where: str) -> Any:
+    """What a line of JSON holds.
+
+    Args:
+        line: the line.
+        where: file and number of the line, for messages.
+
+    Raises:
+        DataError: it is not JSON.
+    """
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        told = f"{error.msg}, column {error.colno}"
+        raise DataError(f"{where}: this is not JSON ({told}).") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: this JSON can't be read ({error}).") from error
 
 
 def is_on_hub(path: str) -> bool:
@@ -113,6 +130,8 @@ def of_hub(name: str, subset: str, split: str) -> Iterator[Row]:
         from datasets import load_dataset
     except ImportError as error:
         raise MissingExtraError("train", "datasets") from error
+    # It tells of each try by itself; what comes of them is told below.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         stream = load_dataset(name, subset or None, split=split, streaming=True)
         for number, content in enumerate(stream, 1):
@@ -131,7 +150,7 @@ def is_lines(file: Path) -> bool:
         with open(file, "rb") as stream:
             first = stream.readline(LONGEST_LINE).strip()
         return first[:1] == b"{" and isinstance(json.loads(first), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     except OSError as error:
         raise DataError(f"{file} can't be read: {error.strerror or error}.") from error
