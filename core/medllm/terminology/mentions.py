@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from medllm.terminology import negation, tokens
+from medllm.terminology import mention_forms, negation, tokens
 from medllm.terminology.abbreviations import Abbreviations, Ranked
 from medllm.terminology.document import Document
 from medllm.terminology.lexicon import Sense
@@ -93,12 +93,14 @@ class Annotator:
             return self.linker.link(surface, document) if inside else self._link(surface), None
         ranked = self.abbreviations.senses_in(document, surface, at)
         if ranked.best is None:
-            return self.linker.link(surface, document), None
+            long_form = mention_forms.expand(surface, document.long_forms)
+            return _of_the_whole(self.linker.link(surface, document), long_form), None
         if not ranked.sure:
             return None, ranked
         found = None
         if ranked.source == "defined in the text":
-            found = self.linker.link(surface, document)
+            long_form = mention_forms.expand(surface, document.long_forms)
+            found = _of_the_whole(self.linker.link(surface, document), long_form)
         elif ranked.source == "frequency" and self._is_disputed(surface, ranked.best):
             return None, ranked
         if found is None and (of_sense := self._of_sense(ranked.best)):
@@ -113,7 +115,7 @@ class Annotator:
             name = self.store.preferred(concept)
             if name != concept and self.linker.is_usable(concept):
                 return Candidate(concept, name, 1.0, "acronym")
-        return self._link(sense.expansion)
+        return _of_the_whole(self._link(sense.expansion), sense.expansion)
 
     def _differs(self, surface: str, sense: Sense) -> bool:
         """Whether the vocabulary knows the abbreviation, but not in this sense."""
@@ -183,6 +185,15 @@ class Annotator:
         alone = self.store.longest(tokens.digest(first))
         both = self.store.longest(tokens.digest(f"{first} {second}")) if second else 0
         return max(alone, both)
+
+
+def _of_the_whole(link: Candidate | None, long_form: str) -> Candidate | None:
+    """The link of a long form, unless it is only near it or one of the things that it joins.
+
+    The National Institute of Neurological Disorders and Stroke is none of these.
+    """
+    in_part = link is not None and link.how == "reduced" and mention_forms.parts(long_form)
+    return None if link is None or link.how == "near" or in_part else link
 
 
 def _holds_everywhere(ranked: Ranked) -> bool:

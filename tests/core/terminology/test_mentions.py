@@ -79,6 +79,18 @@ def test_an_abbreviation_means_what_its_text_tells(
         assert expected is None or expected in folded, folded
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The National Institute of Cystic Fibrosis and Asthma (NICFA) pays. NICFA is large.",
+        "The Society of Irritable Bowels (SIB) met. SIB is small.",
+    ],
+)
+def test_an_abbreviation_of_more_is_not_a_part_of_it(annotator: Annotator, text: str) -> None:
+    short = [m for m in annotator.mentions(text) if m.text in ("NICFA", "SIB")]
+    assert short and [m.link for m in short] == [None] * len(short)
+
+
 def test_where_it_is_not_sure_the_senses_are_given(annotator: Annotator) -> None:
     (found,) = (m for m in annotator.mentions("MI noted.") if m.text == "MI")
     assert found.link is None
