@@ -28,8 +28,6 @@ Ranges = list[tuple[int, int]]
 class Named:
     """Words of a question that are a name."""
 
-    said: str
-    """As they stand there."""
     form: str
     terms: tuple[str, ...]
     """Their stems."""

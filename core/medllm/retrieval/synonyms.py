@@ -30,7 +30,7 @@ def in_question(question: str, cards: CardNames, vocabulary: Store | None) -> li
     for said, compared in names.spans(question):
         if compared not in found:
             kept = known_as(said, compared, cards, vocabulary)
-            found[compared] = Named(said, compared, tuple(words.terms(said)), kept)
+            found[compared] = Named(compared, tuple(words.terms(said)), kept)
     return list(found.values())
 
 
