@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from medllm import run_record
-from medllm.errors import StorageError, TrainingError, UsageError
+from medllm.errors import InterruptedRunError, StorageError, TrainingError, UsageError
+from medtrain import preflight, training
 from medtrain import recipe as recipes
 from medtrain import run as runs
-from medtrain import training
 from medtrain.settings import TuningRecipe
 
 from tests.trainer import tiny_runs
@@ -168,6 +168,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes_in_a_later_epoch(
     assert tiny_runs.train(recipe, out, place / "records.jsonl") == whole
     record = run_record.read(out)
     assert record.metrics["tuning"]["eval_loss"] > 0
+    unbroken = run_record.read(tmp_path / "whole").metrics["tuning"]
+    assert record.metrics["tuning"]["num_tokens"] == unbroken["num_tokens"] > 0
 
 
 def test_two_processes_do_what_one_does_with_twice_the_batch(
@@ -281,6 +283,22 @@ def test_what_was_refused_before_its_first_step_can_be_mended(place: Path, tmp_p
     other = recipe_of(place, "clinical-llama2", "train.max_steps=2")
     with pytest.raises(UsageError, match="holds a run with other settings"):
         runs.run(other, out, data)
+
+
+def test_an_interruption_before_the_first_step_is_told(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(place, "clinical-llama2", "train.max_steps=1")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(preflight, "show", lambda *args: signal.raise_signal(signal.SIGINT))
+    try:
+        with pytest.raises(InterruptedRunError, match="Stopped") as caught:
+            runs.run(recipe, tmp_path / "run", place / "records.jsonl")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught.value.hint == "The same command goes on."
+    monkeypatch.undo()
+    tiny_runs.train(recipe, tmp_path / "run", place / "records.jsonl")
 
 
 def test_the_data_must_be_there(place: Path, tmp_path: Path) -> None:

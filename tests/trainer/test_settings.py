@@ -67,12 +67,12 @@ def test_activations_are_computed_twice_only_if_memory_asks_for_it() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (["extra.learning_rat=1"], "no setting extra.learning_rat; did you mean"),
+        (["extra.learning_rat=1"], "no setting extra.learning_rat; did you mean train.learning_rate?"),
         (["extra.learning_rate=1"], "Set train.learning_rate instead"),
         (["extra.push_to_hub=true"], "is not free"),
         (["extra.save_only_model=true"], "is not free"),
         (["extra.ignore_data_skip=true"], "is not free"),
-        (["extra.neftune_noise_alph=5"], "did you mean neftune_noise_alpha?"),
+        (["extra.neftune_noise_alph=5"], "did you mean extra.neftune_noise_alpha?"),
     ],
 )
 def test_extra_takes_what_the_trainers_have_and_nothing_of_ours(

@@ -68,9 +68,10 @@ def check_extra(recipe: TuningRecipe) -> None:
         if key in _FIXED:
             raise DataError(f"Recipe {recipe.name}: extra.{key} is not free.", "Leave it out.")
         if key not in known:
-            nearest = process.extractOne(key, known)
+            nearest = process.extractOne(key, [*known, *_OURS])[0]
+            meant = _OURS.get(nearest, f"extra.{nearest}")
             raise DataError(
-                f"Recipe {recipe.name}: there is no setting extra.{key}; did you mean {nearest[0]}?"
+                f"Recipe {recipe.name}: there is no setting extra.{key}; did you mean {meant}?"
             )
 
 

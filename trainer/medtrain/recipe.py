@@ -79,7 +79,8 @@ def _text(recipe: str) -> str:
     try:
         return Path(recipe).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{recipe} can't be read: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{recipe} can't be read: {reason}.") from error
 
 
 def _apply(content: dict[str, Any], override: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medllm import files, paths, run_record
-from medllm.errors import UsageError
+from medllm.errors import InterruptedRunError, UsageError
 from medllm.run_record import RunRecord
 
 from medtrain import bases, data, network, scratch, silence
@@ -45,6 +45,13 @@ def run(recipe: Recipe, out: Path, named: Path | None = None) -> RunRecord:
     os.environ.update({key: os.environ.get(key, value) for key, value in _ENVIRONMENT.items()})
     data.refuse_named(recipe, named)
     paths.ensure_dir(out)
+    try:
+        return _run(recipe, out, named, started)
+    except KeyboardInterrupt as error:  # before the first step, or after the last
+        raise InterruptedRunError("Stopped.", "The same command goes on.") from error
+
+
+def _run(recipe: Recipe, out: Path, named: Path | None, started: float) -> RunRecord:
     if isinstance(recipe, ScratchRecipe):
         record = _begin(recipe, out, scratch.inputs(), {"base": "base", "adapter": "adapter"})
         if not record.finished:

@@ -38,9 +38,11 @@ def sweep(
     options.need_training_packages()
     if find_spec("optuna") is None:
         raise MissingExtraError("sweep", "optuna")
+    from medtrain import silence
     from medtrain.sweep import space as spaces
     from medtrain.sweep import study
 
+    silence.libraries()
     folder = out or paths.runs_dir() / f"{chosen.name}-sweep"
     best = study.run(chosen, spaces.read(space, chosen), folder, data, trials)
     on = f" --data {data}" if data else ""

@@ -118,7 +118,7 @@ class PairTrainer(_Grouped, Seq2SeqTrainer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._right: dict[str, list[float]] = {"train": [0, 0], "eval": [0, 0]}
-        self._seen = 0
+        self._total_train_tokens = 0
 
     def compute_loss(
         self,
@@ -147,7 +147,7 @@ class PairTrainer(_Grouped, Seq2SeqTrainer):  # type: ignore[misc]
         tally[0] += found[0]
         tally[1] += found[1]
         if model.training:
-            self._seen += found[1] + found[2]
+            self._total_train_tokens += found[1] + found[2]
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -157,6 +157,6 @@ class PairTrainer(_Grouped, Seq2SeqTrainer):  # type: ignore[misc]
         if tally[1]:
             prefix = "eval_" if is_eval else ""
             logs[f"{prefix}mean_token_accuracy"] = tally[0] / tally[1]
-            logs["num_tokens"] = self._seen
+            logs["num_tokens"] = self._total_train_tokens
             tally[:] = [0, 0]
         super().log(logs, start_time)

@@ -12,6 +12,7 @@ from typing import Any
 
 from medllm.errors import InterruptedRunError, MedLLMError, StorageError, TrainingError
 
+from medtrain import totals
 from medtrain.device import bf16_is_fast, ran_out_of_memory
 from medtrain.settings import StageSettings
 
@@ -164,6 +165,7 @@ def fit(
 
         trainer.add_callback(StopOnInterrupt())
         checkpoint = last_checkpoint(folder)
+        trainer.add_callback(totals.kept(trainer, checkpoint))
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except Exception as error:

@@ -94,7 +94,8 @@ def read(file: Path, recipe: TuningRecipe) -> list[Knob]:
     try:
         content = settings_text.read(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} can't be read: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{file} can't be read: {reason}.") from error
     except yaml.YAMLError as error:
         raise DataError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not content:
