@@ -67,7 +67,10 @@ def test_activations_are_computed_twice_only_if_memory_asks_for_it() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (["extra.learning_rat=1"], "no setting extra.learning_rat; did you mean train.learning_rate?"),
+        (
+            ["extra.learning_rat=1"],
+            "no setting extra.learning_rat; did you mean train.learning_rate?",
+        ),
         (["extra.learning_rate=1"], "Set train.learning_rate instead"),
         (["extra.push_to_hub=true"], "is not free"),
         (["extra.save_only_model=true"], "is not free"),

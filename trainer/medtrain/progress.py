@@ -130,7 +130,9 @@ class Figures:
 
     def told(self) -> str:
         """Loss, accuracy, speed and memory."""
-        words = [f"loss {self.loss:.3f}", f"accuracy {self.accuracy:.1%}"]
+        words = []
+        if not math.isnan(self.loss):
+            words = [f"loss {self.loss:.3f}", f"accuracy {self.accuracy:.1%}"]
         if self.rate:
             words.append(f"{self.rate:,.0f} tokens/s")
         return ", ".join([*words, f"{memory_used() / 1e9:.1f} GB"])

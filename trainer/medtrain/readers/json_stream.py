@@ -85,9 +85,10 @@ class _Cursor:
             try:
                 value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError as error:
+                begin = self._at
                 if not self._more():
-                    self._at = error.pos
-                    raise self._broken(error.msg) from error
+                    self._at = error.pos - begin  # what stood before was dropped
+                    raise self._broken(error.msg.removesuffix(" at")) from error
                 continue
             except (ValueError, RecursionError) as error:
                 raise self._broken(str(error)) from error

@@ -69,7 +69,7 @@ def parse(line: str, where: str) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        told = f"{error.msg}, column {error.colno}"
+        told = f"{error.msg.removesuffix(' at')} at column {error.colno}"
         raise DataError(f"{where}: this is not JSON ({told}).") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: this JSON can't be read ({error}).") from error
