@@ -24,7 +24,8 @@ def keep_freed_memory() -> None:
     """Tells glibc to keep freed memory, since each step asks for the same amounts again.
 
     And torch to ask for large pages, before it asks for the first: what begins at their bounds
-    leaves fewer gaps, which takes 3 to 12% off the peak at the same speed.
+    leaves fewer gaps, and the peak is lower than with THP_MEM_ALLOC_ENABLE=0 in the environment
+    (benchmarks/estimate.py prints it).
     """
     import ctypes
     import os

@@ -59,6 +59,7 @@ _SAME = {
     }.items()
     for same in others.split()
 }  # fmt: skip
+_NEW_GROWTH, _MALIGNANT, _CARCINOMA = map(tokens.stem, ("cancer", "malignant", "carcinoma"))
 
 
 def terms(text: str) -> list[str]:
@@ -87,6 +88,3 @@ def topic(text: str) -> list[str]:
     """Folded words of a question, without stop words and the words of asking."""
     said = [tokens.folded(word) for word in tokens.split(text)]
     return [word for word in said if word not in STOP_WORDS and word not in ASKING]
-
-
-_NEW_GROWTH, _MALIGNANT, _CARCINOMA = map(tokens.stem, ("cancer", "malignant", "carcinoma"))

@@ -4,7 +4,7 @@ A mention that nothing answers well enough stays unlinked: `link` gives None, an
 candidates stay to be offered.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -76,6 +76,7 @@ class Linker:
         """
         self.store, self.threshold, self.near = store, threshold, near
         self.targets = tuple(f"{prefix}:" for prefix in targets)
+        self._full_names = lru_cache(1 << 12)(self._read_full_names)
 
     def link(self, mention: str, document: Document | None = None) -> Candidate | None:
         """The concept of `mention`; None where no candidate reaches the threshold.
@@ -177,11 +178,6 @@ class Linker:
             doubt = 1.0 if concept == sure else 0.5
             if match := self._match(entry, "acronym", factor * doubt):
                 yield match
-
-    @cached_property
-    def _full_names(self) -> Callable[[str], list[str]]:
-        """The full names of a concept, remembered."""
-        return lru_cache(1 << 12)(self._read_full_names)
 
     def _read_full_names(self, concept: str) -> list[str]:
         return [
